@@ -1,0 +1,392 @@
+"""The fold of a customer shard: cut by cut, operations in, effects out.
+
+An operation is a tuple whose first item is one of the codes below. Operations on a customer that
+waits for a move are held, all of them, in their order, each with the watermarks of its cut; timers
+stand still meanwhile. When the move arrives they are applied as if it had taken no time at all.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any, NamedTuple, Protocol
+from zlib import crc32
+
+import msgspec
+
+from operators import effects, events, features, patterns, records
+from operators.effects import Effect
+from operators.money import minor_units
+from operators.playbook import Playbook, Reaction, Rule
+from operators.records import Core, Queue, Record
+from operators.timers import Timers
+from operators.triggers import decide
+from schemas.inbound import CartChanged
+
+EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY = range(7)
+Operation = tuple[Any, ...]
+
+TIMERS_PER_CUT = 5_000
+LEDGER_EVERY = 256
+
+
+class Pack(msgspec.Struct, array_like=True, gc=False):
+    """One cut's operations for one shard. `arrived`: broker time (ms) of the cut's newest record."""
+
+    shard: int
+    number: int
+    watermark: int
+    before: int
+    run: int
+    arrived: int
+    last: bool
+    operations: list[Operation]
+
+
+class Records(Protocol):
+    """The shard's customers: a dict in tests, RocksDB behind a cache in a worker."""
+
+    def get(self, id: str, /) -> Record | None: ...
+    def touch(self, record: Record, /) -> None:
+        """The record is new or changed; it has to be written."""
+
+    def drop(self, id: str, /) -> None: ...
+
+
+class MoveBody(msgspec.Struct, array_like=True, gc=False):
+    """A record under way: move `number` from `loser` to `winner`."""
+
+    number: int
+    loser: str
+    winner: str
+    record: bytes
+
+
+class Sign(NamedTuple):
+    """An event as a rule sees it. No keys: the one default, or, for an `unless`, all of them."""
+
+    reaction: Reaction
+    keys: list[str]
+    line: patterns.Line | None = None
+
+
+Counts = dict[str, dict[str, int]]
+
+
+class Customers:
+    """One shard's customers. `apply(pack)` returns the effects of a cut."""
+
+    def __init__(
+        self, playbook: Playbook, shard: int, records_: Records, timers: Timers, counts: Counts | None = None
+    ) -> None:
+        self._playbook = playbook
+        self._shard = shard
+        self._records = records_
+        self._timers = timers
+        self._plans = {name: measure.plan for name, measure in playbook.measures.items()}
+        self._grace = playbook.times.grace
+        self.counts: Counts = counts if counts is not None else {}
+        self.repeated_moves = 0
+        self._effects: list[Effect] = []
+        self._arrived = 0
+
+    def apply(self, pack: Pack) -> list[Effect]:
+        out = self._effects = []
+        self._arrived = pack.arrived
+        before, watermark = pack.before, pack.watermark
+        for op in pack.operations:
+            code = op[0]
+            if code == EVENT:
+                self._count(op[3], "received")
+                self._operate(op[1], op, before, watermark)
+            elif code == BAD:
+                self._count(op[1], "received")
+                self._reject(op[1], op[2], -1, op[3], "header", op[4], op[5], op[6])
+            elif code == PASS:
+                out.append(Effect(*op[1]))
+            elif code == TALLY:
+                out.append(effects.ledger(pack.number, "in", op[1]))
+            else:
+                self._operate(op[1], op, before, watermark)
+        self._arrived = pack.arrived
+        for customer in self._timers.due(watermark, TIMERS_PER_CUT):
+            record = self._records.get(customer)
+            if record is not None and not _waiting(record):
+                core: Core = record.part("core")
+                alarm = _alarm(core)
+                self._fire(record, watermark, watermark)
+                self._rearm(record, alarm, was_set=False)
+        if pack.number % LEDGER_EVERY == 0 or pack.last:
+            out.append(effects.ledger(pack.number, f"shard-{self._shard}", self.counts))
+        return out
+
+    # --- one operation, now or held ---------------------------------------------------------------
+
+    def _operate(self, customer: str, op: Operation, before: int, watermark: int) -> None:
+        record = self._records.get(customer)
+        if record is None:
+            record = Record(customer)
+        if op[0] == MOVED:
+            self._arrive(record, op[2], op[3], before, watermark)
+            return
+        if _waiting(record):
+            queue: Queue = record.part("queue")
+            queue.held.append((op, before, watermark))
+            if op[0] == EVENT:
+                self._count(op[3], "held")
+            self._records.touch(record)
+            return
+        self._apply(record, op, before, watermark)
+
+    def _apply(self, record: Record, op: Operation, before: int, watermark: int) -> None:
+        """One operation on a customer that waits for nothing."""
+        code = op[0]
+        if code == EVENT:
+            self._event(record, op, before, watermark)
+        elif code == RETIRE:
+            self._fire_before(record, before, watermark, op[4])
+            self._retire(record, op[2], op[3])
+        else:
+            self._fire_before(record, before, watermark, op[3])
+            self._expect(record, op[2])
+
+    def _retire(self, record: Record, winner: str, number: int) -> None:
+        alarm = _alarm(record.part("core"))
+        body = MoveBody(number, record.id, winner, record.encode(without="queue"))
+        self._effects.append(effects.move(number, winner, msgspec.msgpack.encode(body)))
+        self._timers.set(record.id, alarm, -1)
+        self._records.drop(record.id)
+
+    def _expect(self, record: Record, number: int) -> None:
+        queue: Queue = record.part("queue")
+        early = queue.early.pop(number, None)
+        if early is None:
+            # Its timers stand still from here: the alarm comes back when the queue has drained.
+            self._timers.set(record.id, _alarm(record.part("core")), -1)
+            queue.waiting = number
+        else:
+            self._absorb(record, early)
+        self._records.touch(record)
+
+    def _arrive(self, record: Record, number: int, payload: bytes, before: int, watermark: int) -> None:
+        queue: Queue = record.part("queue")
+        if queue.waiting == number:
+            queue.waiting = 0
+            self._absorb(record, payload, armed=False)
+            self._drain(record, queue, before, watermark)
+        elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
+            queue.early[number] = payload
+            self._records.touch(record)
+        else:
+            self.repeated_moves += 1
+
+    def _absorb(self, record: Record, payload: bytes, armed: bool = True) -> None:
+        core: Core = record.part("core")
+        old = _alarm(core) if armed else -1
+        theirs = records.decode(record.id, payload)
+        records.merge(record, theirs, self._plans)
+        for rule in self._playbook.rules.values():
+            if rule.kind == "absence" and record.has(f"p:{rule.name}"):
+                self._plan_alarm(record, rule)
+        self._timers.set(record.id, old, _alarm(record.part("core")))
+        self._records.touch(record)
+
+    def _drain(self, record: Record, queue: Queue, before: int, watermark: int) -> None:
+        """Apply what was held, with the watermarks it came with, until the next move is awaited."""
+        held, queue.held = queue.held, []
+        for done, (op, low, high) in enumerate(held, 1):
+            self._fire_before(record, low, low, low)
+            if op[0] == EVENT:
+                self._count(op[3], "held", -1)
+            self._apply(record, op, low, high)
+            if op[0] == RETIRE:
+                return
+            if queue.waiting:
+                queue.held = held[done:]
+                return
+        self._fire_before(record, before, before, before)
+        if not queue.early:
+            del record.parts["queue"]
+
+    # --- an event ------------------------------------------------------------------------------------
+
+    def _event(self, record: Record, op: Operation, before: int, watermark: int) -> None:
+        _, _, at, place, offset, arrived, _, raw = op
+        try:
+            reading = events.read(raw, self._playbook)
+            signs = [
+                _sign(self._playbook, it, reading, at)
+                for it in self._playbook.reactions.get(reading.name, ())
+            ]
+        except events.BadEvent as error:
+            self._reject(place, offset, at, arrived, "event", error.reason, str(error), raw)
+            return
+        except Exception as error:
+            self._reject(
+                place, offset, at, arrived, "event", "failed", f"{type(error).__name__}: {error}", raw
+            )
+            return
+        self._fire_before(record, before, watermark, at)
+        core: Core = record.part("core")
+        event = reading.event
+        if self._is_duplicate(record, place, event.messageId, at, raw, before):
+            self._count(place, "duplicate")
+            return
+        self._count(place, "accepted")
+        self._records.touch(record)
+        if core.first_seen < 0 or at < core.first_seen:
+            core.first_seen = at
+        if at > core.last_seen:
+            core.last_seen = at
+        consent = reading.consent
+        if consent is not None:
+            name = f"{consent.purpose}/{consent.channel}"
+            core.consents = records.CORE_MERGES["consents"](core.consents, {name: (at, consent.granted)})
+        for measure, values in reading.values:
+            if values:
+                panes = record.part(f"m:{measure.name}")
+                for value in values:
+                    features.add(panes, measure.plan, at, value)
+        if signs:
+            alarm = _alarm(core)
+            self._arrived = arrived
+            for sign in signs:
+                self._react(record, sign, at, event.messageId, before)
+            self._rearm(record, alarm)
+
+    def _react(self, record: Record, sign: Sign, at: int, message: str, before: int) -> None:
+        rule = sign.reaction.rule
+        mine = record.part(f"p:{rule.name}")
+        if not sign.reaction.begins:
+            if not sign.keys:
+                patterns.stop(mine, None, at)
+            for key in sign.keys:
+                patterns.stop(mine, key, at)
+        else:
+            for key in sign.keys or [""]:
+                if len(mine.keys) >= 16 and key not in mine.keys:
+                    patterns.forget(mine, at - rule.horizon, rule.basket)
+                pattern = patterns.touch(mine, key, at, message)
+                if sign.line is not None:
+                    patterns.add_line(pattern, sign.line)
+                if rule.kind == "repeat":
+                    patterns.add_time(pattern, at)
+                    if patterns.repeated(mine, pattern, rule.within) >= rule.times:
+                        self._decide(record, rule, mine, key, pattern.since, max(before, at))
+                        pattern.times = []
+        if rule.kind == "absence":
+            self._plan_alarm(record, rule)
+
+    def _is_duplicate(self, record: Record, place: str, message: str, at: int, raw: bytes, now: int) -> bool:
+        """The same message of the same source within the window; with another payload it counts."""
+        seen = record.part("seen")
+        key = blake2b(f"{place.rpartition('/')[0]}\n{message}".encode(), digest_size=8).digest()
+        payload = crc32(raw)
+        old = seen.get(key)
+        oldest = now - self._playbook.times.dedupe
+        if old is not None and old[1] == payload and old[0] >= oldest:
+            return True
+        if seen and len(seen) % 64 == 0:
+            for stale in [key for key, entry in seen.items() if entry[0] < oldest]:
+                del seen[stale]
+        seen[key] = (at, payload)
+        return False
+
+    # --- time ------------------------------------------------------------------------------------------
+
+    def _fire_before(self, record: Record, before: int, watermark: int, at: int) -> None:
+        """What was due before an event at `at` is decided before the event is applied."""
+        core: Core = record.part("core")
+        if core.alarms:
+            alarm = _alarm(core)
+            limit = max(before, min(at, watermark))
+            if alarm <= limit:
+                self._fire(record, limit, max(before, watermark))
+                self._rearm(record, alarm)
+
+    def _fire(self, record: Record, limit: int, watermark: int) -> None:
+        """Decide every absence due by `limit`, in (due, rule, key) order."""
+        core: Core = record.part("core")
+        due: list[tuple[int, str, str]] = []
+        for name, alarm in core.alarms.items():
+            rule = self._playbook.rules.get(name)
+            if alarm > limit or rule is None:
+                continue
+            mine = record.part(f"p:{name}")
+            for key, pattern in mine.keys.items():
+                if pattern.since + rule.wait + self._grace <= limit and patterns.is_open(
+                    mine, pattern, rule.basket
+                ):
+                    due.append((pattern.since + rule.wait, name, key))
+        for at, name, key in sorted(due):
+            rule = self._playbook.rules[name]
+            self._decide(record, rule, record.part(f"p:{name}"), key, at, watermark)
+        for name in [name for name, alarm in core.alarms.items() if alarm <= limit]:
+            if name in self._playbook.rules:
+                self._plan_alarm(record, self._playbook.rules[name])
+            else:
+                del core.alarms[name]
+        self._records.touch(record)
+
+    def _decide(self, record: Record, rule: Rule, mine: Any, key: str, now: int, watermark: int) -> None:
+        effect = decide(self._playbook, rule, record, mine, key, now, watermark, self._arrived)
+        if effect is not None:
+            self._effects.append(effect)
+
+    def _plan_alarm(self, record: Record, rule: Rule) -> None:
+        """When this rule's next absence is due."""
+        core: Core = record.part("core")
+        mine = record.part(f"p:{rule.name}")
+        open_since = [p.since for p in mine.keys.values() if patterns.is_open(mine, p, rule.basket)]
+        if open_since:
+            core.alarms[rule.name] = min(open_since) + rule.wait + self._grace
+        else:
+            core.alarms.pop(rule.name, None)
+
+    def _rearm(self, record: Record, old: int, was_set: bool = True) -> None:
+        new = _alarm(record.part("core"))
+        if new != old or not was_set:
+            self._timers.set(record.id, old, new)
+
+    # --- what cannot be used -----------------------------------------------------------------------------
+
+    def _reject(
+        self, place: str, offset: int, at: int, arrived: int, stage: str, reason: str, detail: str, raw: bytes
+    ) -> None:
+        self._count(place, "dead_lettered")
+        self._effects.append(effects.dead_letter(place, offset, at, arrived, stage, reason, detail, raw))
+
+    def _count(self, place: str, what: str, by: int = 1) -> None:
+        topic = place.rpartition("/")[0]
+        counts = self.counts.get(topic)
+        if counts is None:
+            counts = self.counts[topic] = dict.fromkeys(
+                ("received", "accepted", "duplicate", "dead_lettered", "held"), 0
+            )
+        counts[what] += by
+
+
+def _waiting(record: Record) -> bool:
+    return record.has("queue") and record.part("queue").waiting != 0
+
+
+def _alarm(core: Core) -> int:
+    return min(core.alarms.values()) if core.alarms else -1
+
+
+def _sign(playbook: Playbook, reaction: Reaction, reading: events.Reading, at: int) -> Sign:
+    """What an event says to a rule. Raises BadEvent before anything has changed."""
+    rule = reaction.rule
+    properties = reading.event.properties
+    found = reaction.key(properties) if reaction.key is not None else []
+    for key in found:
+        if type(key) is not str:
+            raise events.BadEvent("wrong-property", f"{reading.name}: a key must be text, got {key!r:.40}")
+    if not (rule.basket and reaction.begins):
+        return Sign(reaction, found)
+    try:
+        line = msgspec.convert(properties, CartChanged)
+        price = None if line.price is None else minor_units(line.price, playbook.currency)
+    except ValueError as error:
+        raise events.BadEvent("wrong-property", f"{reading.name}: {error} of properties") from None
+    quantity = -line.quantity if reading.name in rule.removes else line.quantity
+    return Sign(reaction, found, patterns.Line(at, line.product_id, quantity, price, line.name))

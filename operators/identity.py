@@ -1,0 +1,209 @@
+"""Who is who: identifiers, the evidence that links them, and customers.
+
+An identifier belongs to one customer. An event that carries identifiers of two customers merges
+them: the older customer survives, the other id is retired and resolves to the survivor for ever. A
+merge that would break a policy (two accounts on a family's tablet) is not made; the event goes to
+the customer of its strongest identifier and the refusal is recorded with its reason.
+
+Everything is derived from content: a customer's id from the scope and its first identifier, its age
+from the event that first showed it. So the survivor does not depend on the order of the merges.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from operators.identifiers import Policy
+
+V = TypeVar("V")
+
+
+class Table(Protocol[V]):
+    """A map that state keeps: `dict` in tests, RocksDB behind a cache in a worker."""
+
+    def get(self, key: str, /) -> V | None: ...
+    def __setitem__(self, key: str, value: V, /) -> None: ...
+    def __delitem__(self, key: str, /) -> None: ...
+
+
+class Cluster(msgspec.Struct, array_like=True, gc=False):
+    """A customer's identity. `born` is the event time (ms) of the event that first showed it."""
+
+    born: int
+    members: list[str]
+
+
+class Evidence(msgspec.Struct, array_like=True, gc=False):
+    """Why two identifiers are one person: seen together in `event` (topic/partition/offset) at `at`."""
+
+    event: str
+    at: int
+    rule: str = "seen together"
+
+
+class Merge(NamedTuple):
+    retired: str
+    survivor: str
+    linked_by: tuple[str, ...]
+
+
+class Blocked(NamedTuple):
+    """A link that policy refused: `key` (and the customer `other`, if it has one) stay apart."""
+
+    customer: str
+    other: str
+    key: str
+    reason: str
+
+
+class Resolved(NamedTuple):
+    customer: str
+    merges: tuple[Merge, ...] = ()
+    blocked: tuple[Blocked, ...] = ()
+
+
+def customer_id(scope: str, key: str) -> str:
+    """The id of the customer whose first identifier is `key`.
+
+    >>> customer_id("shop", "user_id:u1")
+    'c-iauuxtvzeicias2e'
+    """
+    digest = hashlib.blake2b(f"{scope}\n{key}".encode(), digest_size=10).digest()
+    return "c-" + base64.b32encode(digest).decode().lower()
+
+
+class Identities:
+    """The identity graph of a scope.
+
+    Parameters
+    ----------
+    owners
+        identifier key -> customer id, always the surviving one.
+    clusters
+        customer id -> Cluster.
+    retired
+        retired customer id -> the id it was merged into.
+    evidence
+        "key|key" -> Evidence of the first event that showed both.
+    most
+        The most identifiers of one customer; what would exceed it is blocked, because a cluster
+        that keeps growing is a shared device or a default value, not a person.
+    """
+
+    def __init__(
+        self,
+        scope: str,
+        policies: Sequence[Policy],
+        owners: Table[str],
+        clusters: Table[Cluster],
+        retired: Table[str],
+        evidence: Table[Evidence],
+        most: int = 500,
+    ) -> None:
+        self._scope = scope
+        self._limits = {policy.type: policy.limit for policy in policies if policy.limit}
+        self.owners = owners
+        self.clusters = clusters
+        self.retired = retired
+        self.evidence = evidence
+        self._most = most
+
+    def resolve(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
+        """The customer of an event with `keys` (strongest first), linking what it shows."""
+        owner = self.owners.get(keys[0])
+        if owner is not None:
+            for key in keys[1:]:
+                if self.owners.get(key) != owner:
+                    break
+            else:
+                return Resolved(owner)
+        return self._link(keys, at, event)
+
+    def find(self, key: str) -> str | None:
+        """The surviving customer id of an identifier key or of any customer id, past or present."""
+        owner = self.owners.get(key)
+        if owner is not None:
+            return owner
+        while (into := self.retired.get(key)) is not None:
+            key = into
+        return key if self.clusters.get(key) is not None else None
+
+    def _link(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
+        owners = [self.owners.get(key) for key in keys]
+        blocked: list[Blocked] = []
+        base, joined = self._base(keys, owners, at)
+        united = list(self._cluster(base).members)
+        for key, owner in zip(keys, owners, strict=True):
+            if key in united or owner in joined:
+                continue
+            more = [key] if owner is None else self._cluster(owner).members
+            reason = self._refuses(united, more)
+            if reason:
+                self._refuse(blocked, Blocked(base, owner or "", key, reason), event, at)
+                continue
+            united += more
+            if owner is not None:
+                joined.append(owner)
+        survivor = min(joined, key=lambda customer: (self._cluster(customer).born, customer))
+        merges = tuple(Merge(loser, survivor, keys) for loser in joined if loser != survivor)
+        born = self._cluster(survivor).born
+        for merge in merges:
+            del self.clusters[merge.retired]
+            self.retired[merge.retired] = survivor
+        self.clusters[survivor] = Cluster(born, united)
+        for key in united:
+            if self.owners.get(key) != survivor:
+                self.owners[key] = survivor
+        self._record(keys, survivor, at, event)
+        return Resolved(survivor, merges, tuple(blocked))
+
+    def _base(self, keys: tuple[str, ...], owners: list[str | None], at: int) -> tuple[str, list[str]]:
+        """The customer the strongest identifier belongs to, or may join, or starts."""
+        if owners[0] is not None:
+            return owners[0], [owners[0]]
+        for owner in owners:
+            if owner is not None and not self._refuses(self._cluster(owner).members, [keys[0]]):
+                return owner, [owner]
+        new = customer_id(self._scope, keys[0])
+        self.clusters[new] = Cluster(at, [keys[0]])
+        return new, [new]
+
+    def _refuse(self, blocked: list[Blocked], refusal: Blocked, event: str, at: int) -> None:
+        """Report a refusal once, not with every event of a shared tablet."""
+        edge = f"blocked:{refusal.customer}|{refusal.key}"
+        if self.evidence.get(edge) is None:
+            self.evidence[edge] = Evidence(event, at, refusal.reason)
+            blocked.append(refusal)
+
+    def _refuses(self, members: list[str], more: list[str]) -> str:
+        """Why the two may not be one customer, or an empty string."""
+        if len(members) + len(more) > self._most:
+            return f"more than {self._most} identifiers"
+        for kind, limit in self._limits.items():
+            prefix = kind + ":"
+            if not any(key.startswith(prefix) for key in more):
+                continue
+            values = {key for key in (*members, *more) if key.startswith(prefix)}
+            if len(values) > limit:
+                return f"more than {limit} {kind}"
+        return ""
+
+    def _record(self, keys: tuple[str, ...], survivor: str, at: int, event: str) -> None:
+        mine = [key for key in keys if self.owners.get(key) == survivor]
+        for key in mine[1:]:
+            edge = "|".join(sorted((mine[0], key)))
+            if self.evidence.get(edge) is None:
+                self.evidence[edge] = Evidence(event, at)
+
+    def _cluster(self, customer: str) -> Cluster:
+        cluster = self.clusters.get(customer)
+        if cluster is None:
+            raise LookupError(
+                f"customer {customer} owns identifiers but has no cluster; the state is damaged"
+            )
+        return cluster

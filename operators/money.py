@@ -1,0 +1,34 @@
+"""Amounts as exact integers: money in minor units (ISO 4217), other numbers in millionths."""
+
+from __future__ import annotations
+
+from typing import Any
+
+MILLION = 1_000_000
+_DIGITS = {
+    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
+    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
+}
+
+
+def minor_units(amount: Any, currency: str) -> int:
+    """`amount` in major units as an integer of minor units. Raises ValueError.
+
+    >>> minor_units(35.79, "USD"), minor_units(1200, "JPY")
+    (3579, 1200)
+    """
+    return _exact(amount, 10 ** _DIGITS.get(currency, 2))
+
+
+def millionths(number: Any) -> int:
+    """A number as an integer of millionths. Raises ValueError."""
+    return _exact(number, MILLION)
+
+
+def _exact(number: Any, unit: int) -> int:
+    if type(number) not in (int, float):
+        raise ValueError(f"expected a number, got {type(number).__name__} {number!r:.40}")
+    if not -1e15 < number < 1e15:
+        raise ValueError(f"{number!r} is out of range")
+    exact: int = round(number * unit)
+    return exact

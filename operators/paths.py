@@ -1,0 +1,41 @@
+"""Paths into a decoded event: `properties.product_id`, `properties.products[].product_id`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Getter = Callable[[dict[str, Any]], list[Any]]
+
+
+def compile_path(path: str) -> Getter:
+    """A function that lists the values at `path`; what is missing gives an empty list.
+
+    >>> compile_path("properties.products[].product_id")({"products": [{"product_id": "p1"}, {}]})
+    ['p1']
+
+    Only properties can be addressed. Raises ValueError.
+    """
+    steps = path.split(".")
+    if steps[0] != "properties" or len(steps) < 2 or not all(step.removesuffix("[]") for step in steps):
+        raise ValueError(f"{path!r} is not a path; write properties.NAME or properties.LIST[].NAME")
+    if len(steps) == 2 and not steps[1].endswith("[]"):
+        name = steps[1]
+
+        def one(properties: dict[str, Any]) -> list[Any]:
+            value = properties.get(name)
+            return [] if value is None else [value]
+
+        return one
+
+    def walk(properties: dict[str, Any]) -> list[Any]:
+        found: list[Any] = [properties]
+        for step in steps[1:]:
+            name, each = step.removesuffix("[]"), step.endswith("[]")
+            values = [item.get(name) for item in found if isinstance(item, dict)]
+            found = [value for value in values if value is not None]
+            if each:
+                found = [item for value in found if isinstance(value, list) for item in value]
+        return found
+
+    return walk

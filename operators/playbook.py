@@ -1,0 +1,350 @@
+"""From the analyst's YAML to what the engine runs: checked, every mistake listed, compiled once."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+import msgspec
+
+from operators import yamlfile
+from operators.expressions import Expression
+from operators.features import Feature, Tier, tiers
+from operators.identifiers import TYPES, Policy
+from operators.money import MILLION
+from operators.paths import Getter, compile_path
+from schemas import durations
+from schemas import playbook as form
+
+BASKET_FACTS = ("basket_value", "basket_items")
+REPEAT_FACTS = ("times",)
+
+
+class Mistake(NamedTuple):
+    line: int
+    path: str
+    problem: str
+
+
+class BadPlaybook(ValueError):
+    """All mistakes of a playbook. `str()` gives one line each: file, line, path, what is wrong."""
+
+    def __init__(self, name: str, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = sorted(mistakes)
+        super().__init__("\n".join(f"{name}:{m.line}: {m.path}: {m.problem}" for m in self.mistakes))
+
+
+class Measure(NamedTuple):
+    name: str
+    value: Getter | None
+    unit: form.Unit
+    plan: tuple[Tier, ...]
+
+
+class Rule(NamedTuple):
+    """A trigger of the playbook, compiled. Durations in ms."""
+
+    name: str
+    hash: str
+    kind: str
+    key: Getter
+    wait: int
+    within: int
+    times: int
+    basket: bool
+    removes: frozenset[str]
+    where: Expression | None
+    facts: tuple[str, ...]
+    channel: str
+    purpose: str
+    cooldown: int
+    expires: int
+
+    @property
+    def horizon(self) -> int:
+        """How long a decided pattern is remembered."""
+        return max(self.wait, self.within) + max(self.expires, self.cooldown)
+
+
+class Reaction(NamedTuple):
+    """What an event does to a rule: `begins` it, or takes its reason away (for `key`, None: for all)."""
+
+    rule: Rule
+    begins: bool
+    key: Getter | None
+
+
+class Times(NamedTuple):
+    """The engine's durations in ms."""
+
+    epoch: int
+    cut: int
+    heartbeat: int
+    alignment: int
+    grace: int
+    idle_delay: int
+    dedupe: int
+
+
+class Playbook(NamedTuple):
+    """A checked playbook. `hash` changes with anything that could change a decision."""
+
+    scope: str
+    hash: str
+    currency: str
+    region: str
+    topics: dict[str, str]  # source name -> topic
+    policies: tuple[Policy, ...]
+    measures: dict[str, Measure]
+    features: dict[str, Feature]
+    rules: dict[str, Rule]
+    measured: dict[str, tuple[Measure, ...]]  # event name -> measures
+    reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
+    engine: form.Engine
+    times: Times
+
+
+def load(text: str, name: str = "playbook") -> Playbook:
+    """Check and compile. Raises BadPlaybook with every mistake, never only the first."""
+    try:
+        raw = yamlfile.load(text)
+    except yamlfile.BadYaml as error:
+        found = re.match(r"line (\d+)[^:]*: (.*)", str(error), re.S)
+        raise BadPlaybook(name, [Mistake(int(found[1]) if found else 1, "file", str(error))]) from None
+    return _Compiler(raw, name).compile()
+
+
+class _Compiler:
+    def __init__(self, raw: yamlfile.Located, name: str) -> None:
+        self.raw = raw
+        self.name = name
+        self.mistakes: list[Mistake] = []
+
+    def compile(self) -> Playbook:
+        raw = self.raw
+        fields = {field.name: field for field in msgspec.structs.fields(form.Playbook)}
+        for key in raw:
+            if key not in fields:
+                self.wrong(raw.lines[key], key, f"unknown section{_hint(key, fields)}")
+        scope = self.text("scope", None, r"^[a-z][a-z0-9-]{0,39}$", "lower-case letters, digits and -")
+        currency = self.text("currency", "USD", r"^[A-Z]{3}$", "an ISO 4217 code such as USD")
+        region = self.text("region", "US", r"^[A-Z]{2}$", "an ISO 3166 code such as US")
+        sources = self.section("sources", form.Source, required=True)
+        identifiers = self.section("identifiers", form.Identifier, required=True, known=TYPES)
+        measures = self.section("measures", form.Measure)
+        features = self.section("features", form.Feature)
+        triggers = self.section("triggers", form.Trigger)
+        engine = self.convert(raw.get("engine", {}), form.Engine, "engine", raw.lines.get("engine", 1))
+        times = self.engine_times(engine or form.Engine())
+
+        ready = self.features(features, measures)
+        built = self.measures(measures, ready)
+        rules, reactions = self.rules(triggers, ready)
+        if self.mistakes:
+            raise BadPlaybook(self.name, self.mistakes)
+        measured: dict[str, list[Measure]] = defaultdict(list)
+        for name, measure in measures.items():
+            if built[name].plan:
+                for event in measure.on:
+                    measured[event].append(built[name])
+        assert engine is not None
+        return Playbook(
+            scope=scope,
+            hash=_digest(
+                {key: value for key, value in raw.items() if key != "engine"}, times.dedupe, times.grace
+            ),
+            currency=currency,
+            region=region,
+            topics={name: source.topic or f"{scope}.{name}" for name, source in sources.items()},
+            policies=tuple(
+                Policy(n, i.limit, frozenset(map(str.lower, i.junk))) for n, i in identifiers.items()
+            ),
+            measures=built,
+            features=ready,
+            rules=rules,
+            measured={event: tuple(found) for event, found in measured.items()},
+            reactions={event: tuple(found) for event, found in reactions.items()},
+            engine=engine,
+            times=times,
+        )
+
+    def features(
+        self, features: dict[str, form.Feature], measures: dict[str, form.Measure]
+    ) -> dict[str, Feature]:
+        ready = {}
+        for name, feature in features.items():
+            path = f"features.{name}"
+            line = self.line("features", name)
+            measure = measures.get(feature.measure)
+            if measure is None:
+                if feature.measure in self.raw.get("measures", ()):
+                    continue  # its own mistake is already listed
+                self.wrong(
+                    line, path, f"unknown measure {feature.measure!r}{_hint(feature.measure, measures)}"
+                )
+                continue
+            window = self.duration(line, path + ".window", feature.window) if feature.window else 0
+            if feature.aggregate in ("sum", "mean") and measure.unit == "text":
+                self.wrong(line, path, f"cannot {feature.aggregate} text; give {feature.measure} a unit")
+            if feature.aggregate not in ("count", "time_since") and measure.value is None:
+                self.wrong(line, path, f"{feature.aggregate} needs a value; {feature.measure} has none")
+            scale = MILLION if measure.unit == "number" else 1
+            ready[name] = Feature(name, feature.measure, feature.aggregate, window, scale)
+        return ready
+
+    def measures(self, measures: dict[str, form.Measure], features: dict[str, Feature]) -> dict[str, Measure]:
+        built = {}
+        for name, measure in measures.items():
+            line = self.line("measures", name)
+            value = self.path(line, f"measures.{name}.value", measure.value) if measure.value else None
+            plan = tiers([feature for feature in features.values() if feature.measure == name])
+            built[name] = Measure(name, value, measure.unit, plan)
+        return built
+
+    def rules(
+        self, triggers: dict[str, form.Trigger], features: dict[str, Feature]
+    ) -> tuple[dict[str, Rule], dict[str, list[Reaction]]]:
+        rules: dict[str, Rule] = {}
+        reactions: dict[str, list[Reaction]] = defaultdict(list)
+        for name, trigger in triggers.items():
+            line = self.line("triggers", name)
+            path = f"triggers.{name}"
+            wait = self.needed(line, path, "wait", trigger.wait, trigger.kind == "absence")
+            within = self.needed(line, path, "within", trigger.within, trigger.kind == "repeat")
+            if trigger.kind == "repeat" and trigger.times < 2:
+                self.wrong(line, path + ".times", "a repeat needs times: 2 or more")
+            for fact in trigger.facts:
+                if fact not in features and fact not in self.raw.get("features", ()):
+                    self.wrong(line, path + ".facts", f"unknown feature {fact!r}{_hint(fact, features)}")
+            for event in trigger.removes:
+                if event not in trigger.on:
+                    self.wrong(line, path + ".removes", f"{event!r} must be in on as well")
+            extra = BASKET_FACTS if trigger.basket else REPEAT_FACTS if trigger.kind == "repeat" else ()
+            where = None
+            if trigger.where is not None:
+                try:
+                    where = Expression(trigger.where, {*features, *extra, *self.raw.get("features", ())})
+                except ValueError as error:
+                    self.wrong(line, path + ".where", str(error))
+            key = self.path(line, path + ".key", trigger.key)
+            rule = Rule(
+                name=name,
+                hash=_digest(msgspec.to_builtins(trigger)),
+                kind=trigger.kind,
+                key=key,
+                wait=wait,
+                within=within,
+                times=trigger.times,
+                basket=trigger.basket,
+                removes=frozenset(trigger.removes),
+                where=where,
+                facts=tuple(
+                    dict.fromkeys([*trigger.facts, *(where.names & features.keys() if where else ())])
+                ),
+                channel=trigger.channel,
+                purpose=trigger.purpose,
+                cooldown=self.duration(line, path + ".cooldown", trigger.cooldown),
+                expires=self.duration(line, path + ".expires", trigger.expires),
+            )
+            rules[name] = rule
+            for unless in trigger.unless:
+                getter = self.path(line, path + ".unless.key", unless.key) if unless.key else None
+                reactions[unless.on].append(Reaction(rule, False, getter))
+            for event in trigger.on:
+                reactions[event].append(Reaction(rule, True, key))
+        return rules, reactions
+
+    def engine_times(self, engine: form.Engine) -> Times:
+        line = self.raw.lines.get("engine", 1)
+        for name in ("shards", "partitions", "cut_events", "hot_customers", "hot_identifiers"):
+            if getattr(engine, name) < 1:
+                self.wrong(line, f"engine.{name}", "must be 1 or more")
+        return Times(
+            *(self.duration(line, f"engine.{name}", getattr(engine, name)) for name in Times._fields)
+        )
+
+    def section(
+        self, name: str, kind: type[Any], required: bool = False, known: Collection[str] | None = None
+    ) -> dict[str, Any]:
+        raw = self.raw.get(name)
+        line = self.raw.lines.get(name, 1)
+        if raw is None and not required:
+            return {}
+        if not isinstance(raw, yamlfile.Located) or (required and not raw):
+            self.wrong(line, name, "is missing or empty" if not raw else "must be a mapping of names")
+            return {}
+        found = {}
+        for key, item in raw.items():
+            at = raw.lines[key]
+            if known is not None and key not in known:
+                self.wrong(at, f"{name}.{key}", f"unknown{_hint(key, known)}; one of {', '.join(known)}")
+                continue
+            built = self.convert(item if item is not None else {}, kind, f"{name}.{key}", at)
+            if built is not None:
+                found[key] = built
+        return found
+
+    def convert(self, item: Any, kind: type[Any], path: str, line: int) -> Any:
+        names = {field.name for field in msgspec.structs.fields(kind)}
+        good = dict(item) if isinstance(item, dict) else item
+        if isinstance(item, yamlfile.Located):
+            for key in item:
+                if key not in names:
+                    self.wrong(item.lines[key], f"{path}.{key}", f"unknown key{_hint(key, names)}")
+                    good.pop(key)
+        try:
+            return msgspec.convert(good, kind)
+        except msgspec.ValidationError as error:
+            found = re.match(r"(.*?)(?: - at `\$\.?(.*)`)?$", str(error), re.S)
+            where = found[2] if found and found[2] else ""
+            lines = item.lines if isinstance(item, yamlfile.Located) else {}
+            at = lines.get(re.split(r"[.\[]", where)[0], line)
+            self.wrong(at, f"{path}.{where}" if where else path, found[1] if found else str(error))
+            return None
+
+    def text(self, key: str, default: str | None, pattern: str, form: str) -> str:
+        value = self.raw.get(key, default)
+        if not isinstance(value, str) or not re.match(pattern, value):
+            self.wrong(self.raw.lines.get(key, 1), key, f"{value!r} is not {form}" if value else "is missing")
+            return default or ""
+        return value
+
+    def needed(self, line: int, path: str, name: str, value: str | None, needed: bool) -> int:
+        if value is None:
+            if needed:
+                self.wrong(line, f"{path}.{name}", "is missing; give a duration such as 15m")
+            return 0
+        return self.duration(line, f"{path}.{name}", value)
+
+    def duration(self, line: int, path: str, value: str) -> int:
+        try:
+            return durations.parse(value)
+        except ValueError as error:
+            self.wrong(line, path, str(error))
+            return 0
+
+    def path(self, line: int, path: str, value: str) -> Getter:
+        try:
+            return compile_path(value)
+        except ValueError as error:
+            self.wrong(line, path, str(error))
+            return lambda properties: []
+
+    def line(self, section: str, name: str) -> int:
+        return int(self.raw[section].lines[name])
+
+    def wrong(self, line: int, path: str, problem: str) -> None:
+        self.mistakes.append(Mistake(line, path, problem))
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=8).hexdigest()

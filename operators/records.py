@@ -1,0 +1,158 @@
+"""A customer's record: named parts, each kept as bytes until something touches it.
+
+`core` is who they are to the engine, `seen` their recent message ids, `m:<measure>` the panes of a
+measure, `p:<rule>` the open patterns of a rule, `queue` what waits for a move to arrive. MERGES is
+the one list of what moves on a merge and how; `queue` is always empty by then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from operators import features, patterns
+from operators.features import Panes, Tier
+from operators.patterns import Patterns
+
+VERSION = 1
+
+
+class Core(msgspec.Struct, array_like=True, gc=False):
+    """`consents`: "purpose/channel" -> (when, granted). `cooldowns`: rule -> when it last fired.
+    `alarms`: rule -> when its next absence is due, grace included. Times in ms of event time."""
+
+    first_seen: int = -1
+    last_seen: int = -1
+    consents: dict[str, tuple[int, bool]] = {}
+    cooldowns: dict[str, int] = {}
+    alarms: dict[str, int] = {}
+
+
+class Queue(msgspec.Struct, array_like=True, gc=False):
+    """Operations held back until move number `waiting` arrives (0: not waiting), each with the
+    watermark before and after its cut; and moves that came early."""
+
+    waiting: int = 0
+    held: list[tuple[tuple[Any, ...], int, int]] = []
+    early: dict[int, bytes] = {}
+
+
+Seen = dict[bytes, tuple[int, int]]  # digest of (topic, message id) -> (event time, payload digest)
+
+_encode = msgspec.msgpack.Encoder().encode
+_decoders: dict[str, Callable[[bytes], Any]] = {
+    "core": msgspec.msgpack.Decoder(Core).decode,
+    "seen": msgspec.msgpack.Decoder(Seen).decode,
+    "m": msgspec.msgpack.Decoder(Panes).decode,
+    "p": msgspec.msgpack.Decoder(Patterns).decode,
+    "queue": msgspec.msgpack.Decoder(Queue).decode,
+}
+_EMPTY: dict[str, Callable[[], Any]] = {
+    "core": lambda: Core(consents={}, cooldowns={}, alarms={}),
+    "seen": dict,
+    "m": dict,
+    "p": lambda: Patterns(keys={}),
+    "queue": lambda: Queue(held=[], early={}),
+}
+_decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
+
+
+class Record:
+    """One customer. `part(name)` decodes on first touch; `encode()` leaves untouched parts as they are."""
+
+    __slots__ = ("id", "parts")
+
+    def __init__(self, id: str, parts: dict[str, Any] | None = None) -> None:
+        self.id = id
+        self.parts: dict[str, Any] = {} if parts is None else parts
+
+    def part(self, name: str) -> Any:
+        found = self.parts.get(name)
+        if found is None:
+            found = self.parts[name] = _EMPTY[name.partition(":")[0]]()
+        elif type(found) is bytes:
+            found = self.parts[name] = _decoders[name.partition(":")[0]](found)
+        return found
+
+    def has(self, name: str) -> bool:
+        return name in self.parts
+
+    def encode(self, without: str = "") -> bytes:
+        parts = {
+            name: part if type(part) is bytes else _encode(part)
+            for name, part in self.parts.items()
+            if name != without
+        }
+        return _encode((VERSION, parts))
+
+
+def decode(id: str, raw: bytes) -> Record:
+    """A stored record. Raises ValueError for a version this program does not know."""
+    version, parts = _decode_parts(raw)
+    if version != VERSION:
+        raise ValueError(f"customer {id} is stored in format {version}; this program reads format {VERSION}")
+    return Record(id, parts)
+
+
+def merge(mine: Record, theirs: Record, plans: dict[str, tuple[Tier, ...]]) -> None:
+    """Take over all of `theirs`, as if both had been one customer from the start. `plans`: measure
+    name -> its tiers. Alarms are left to the caller, who knows the rules."""
+    for name in theirs.parts:
+        kind, _, rest = name.partition(":")
+        if kind == "queue":
+            continue
+        if name not in mine.parts:
+            mine.parts[name] = theirs.parts[name]
+        else:
+            MERGES[kind](mine.part(name), theirs.part(name), plans.get(rest, ()))
+
+
+def _merge_core(mine: Core, theirs: Core, _: Any) -> None:
+    for name, pick in CORE_MERGES.items():
+        setattr(mine, name, pick(getattr(mine, name), getattr(theirs, name)))
+
+
+def _earliest(one: int, other: int) -> int:
+    return other if one < 0 else one if other < 0 else min(one, other)
+
+
+def _consents(
+    one: dict[str, tuple[int, bool]], other: dict[str, tuple[int, bool]]
+) -> dict[str, tuple[int, bool]]:
+    """The latest word counts; of two at the same moment, the refusal."""
+    both = dict(one)
+    for key, theirs in other.items():
+        mine = both.get(key)
+        if mine is None or (theirs[0], not theirs[1]) > (mine[0], not mine[1]):
+            both[key] = theirs
+    return both
+
+
+def _latest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return one | {key: max(at, one.get(key, at)) for key, at in other.items()}
+
+
+def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    return one | {key: min(at, one.get(key, at)) for key, at in other.items()}
+
+
+def _merge_seen(mine: Seen, theirs: Seen, _: Any) -> None:
+    for key, entry in theirs.items():
+        mine[key] = max(entry, mine.get(key, entry))
+
+
+CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
+    "first_seen": _earliest,
+    "last_seen": max,
+    "consents": _consents,
+    "cooldowns": _latest,
+    "alarms": _soonest,
+}
+MERGES: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "core": _merge_core,
+    "seen": _merge_seen,
+    "m": features.merge,
+    "p": lambda mine, theirs, _: patterns.merge(mine, theirs),
+}

@@ -1,0 +1,124 @@
+"""The fold of a scope: whose event is it? Batches in, one pack per customer shard out."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import msgspec
+
+from operators import customers, effects
+from operators.customers import LEDGER_EVERY, MoveBody, Operation, Pack
+from operators.identity import Blocked, Identities, Merge
+from operators.order import BAD, EVENT, MOVE, Batch
+from schemas.outbound import Decision, Identity
+
+
+class Progress(msgspec.Struct, array_like=True):
+    """What resolve remembers beside the graph: moves under way and what came in per topic."""
+
+    moves: int = 0
+    open_moves: list[int] = []
+    ended: bool = False
+    announced: bool = False
+    received: dict[str, int] = {}
+
+
+_decode_move = msgspec.msgpack.Decoder(MoveBody).decode
+
+
+def shard_of(customer: str, shards: int) -> int:
+    """The shard that keeps a customer."""
+    return crc32(customer.encode()) % shards
+
+
+class Resolver:
+    """Gives every event to a customer, and orders the moves that merges need.
+
+    A merge of L into W sends `retire(L, W, n)` to L's shard and `expect(W, n)` to W's, in front of
+    the event that caused it. A move that comes back is passed on to the customer it is addressed to.
+    """
+
+    def __init__(self, identities: Identities, shards: int, progress: Progress) -> None:
+        self._identities = identities
+        self._shards = shards
+        self.progress = progress
+        self._open = set(progress.open_moves)
+
+    def apply(self, batch: Batch) -> list[Pack]:
+        shards = self._shards
+        places = batch.places
+        packs: list[list[Operation]] = [[] for _ in range(shards)]
+        received = self.progress.received
+        resolve = self._identities.resolve
+        newest = 0
+        for at, index, offset, kind, arrived, keys, raw in batch.events:
+            if arrived > newest:
+                newest = arrived
+            place = places[index]
+            if kind == EVENT:
+                topic = place.rpartition("/")[0]
+                received[topic] = received.get(topic, 0) + 1
+                found = resolve(keys, at, f"{place}/{offset}")
+                customer = found.customer
+                if found.merges or found.blocked:
+                    self._linked(packs, found.merges, found.blocked, at, arrived, f"{place}/{offset}")
+                packs[crc32(customer.encode()) % shards].append(
+                    (customers.EVENT, customer, at, place, offset, arrived, keys[0], raw)
+                )
+            elif kind == MOVE:
+                body = _decode_move(raw)
+                self._open.discard(body.number)
+                packs[shard_of(body.winner, shards)].append(
+                    (customers.MOVED, body.winner, body.number, body.record)
+                )
+            elif kind == BAD:
+                topic = place.rpartition("/")[0]
+                received[topic] = received.get(topic, 0) + 1
+                reason, detail = keys
+                packs[crc32(f"{place}/{offset}".encode()) % shards].append(
+                    (customers.BAD, place, offset, arrived, reason, detail, raw)
+                )
+        self._finish(packs, batch)
+        return [
+            Pack(
+                shard, batch.number, batch.watermark, batch.before, batch.run, newest, batch.last, operations
+            )
+            for shard, operations in enumerate(packs)
+        ]
+
+    def _finish(self, packs: list[list[Operation]], batch: Batch) -> None:
+        progress = self.progress
+        if batch.number % LEDGER_EVERY == 0 or batch.last:
+            packs[0].append((customers.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
+        progress.ended = progress.ended or batch.last
+        if progress.ended and not progress.announced and not self._open:
+            progress.announced = True
+            packs[0].append((customers.PASS, tuple(effects.command("done"))))
+        progress.open_moves = sorted(self._open)
+
+    def _linked(
+        self,
+        packs: list[list[Operation]],
+        merges: tuple[Merge, ...],
+        blocked: tuple[Blocked, ...],
+        at: int,
+        arrived: int,
+        event: str,
+    ) -> None:
+        shards = self._shards
+        for loser, winner, keys in merges:
+            self.progress.moves += 1
+            number = self.progress.moves
+            self._open.add(number)
+            packs[shard_of(loser, shards)].append((customers.RETIRE, loser, winner, number, at))
+            mine = packs[shard_of(winner, shards)]
+            mine.append((customers.EXPECT, winner, number, at))
+            body = Identity(winner, loser, event, at, list(keys), number)
+            mine.append((customers.PASS, tuple(effects.identity(body, arrived))))
+        for refusal in blocked:
+            customer, other, key, reason = refusal
+            held = Decision(
+                "identity", customer, "merge-blocked", at, key, {"other": other, "policy": reason}
+            )
+            effect = effects.decision(f"blocked:{event}:{key}", held, arrived, event)
+            packs[shard_of(customer, shards)].append((customers.PASS, tuple(effect)))

@@ -1,0 +1,103 @@
+"""From an open pattern to a trigger or to a decision with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from operators import effects, features, patterns
+from operators.effects import Effect
+from operators.guards import held_back
+from operators.patterns import Pattern, Patterns
+from operators.playbook import Playbook, Rule
+from operators.records import Core, Record
+from schemas import durations
+from schemas.outbound import BasketLine, Decision, Trigger
+
+
+def trigger_id(rule: Rule, customer: str, key: str, cause: str) -> str:
+    """The same for the same decision, however often it is repeated: a hash of the rule's id, the
+    rule's content, the customer at the decision, and the cause (key and message id)."""
+    return _hash(rule.name, rule.hash, customer, key, cause)
+
+
+def decide(
+    playbook: Playbook,
+    rule: Rule,
+    record: Record,
+    open_patterns: Patterns,
+    key: str,
+    now: int,
+    watermark: int,
+    arrived: int,
+) -> Effect | None:
+    """The effect of a reason that came up at `now`; None when the rule's condition does not hold.
+
+    Marks the pattern decided, and the cooldown when a trigger goes out.
+    """
+    pattern = open_patterns.keys[key]
+    core: Core = record.part("core")
+    facts = _facts(playbook, rule, record, now)
+    basket = patterns.basket(open_patterns, pattern) if rule.basket else None
+    if basket is not None:
+        facts["basket_value"], facts["basket_items"] = basket.value, basket.items
+    if rule.kind == "repeat":
+        facts["times"] = patterns.repeated(open_patterns, pattern, rule.within)
+    cause = pattern.cause
+    pattern.fired = pattern.since
+    id = trigger_id(rule, record.id, key, cause)
+    thread = _hash(rule.name, key, cause)
+    reason = ""
+    if rule.where is not None:
+        try:
+            if not rule.where.test(facts):
+                return None
+        except Exception as error:
+            reason = f"condition-failed {type(error).__name__}: {error}"
+    reason = reason or held_back(core, rule, now, watermark - now)
+    if reason:
+        return effects.decision(
+            id,
+            Decision(
+                rule.name, record.id, reason, now, key, facts, rule.hash, rule.channel, rule.purpose
+            ),
+            arrived, cause, thread,
+        )  # fmt: skip
+    core.cooldowns[rule.name] = max(now, core.cooldowns.get(rule.name, -1))
+    body = Trigger(
+        rule=rule.name,
+        rule_hash=rule.hash,
+        customer=record.id,
+        channel=rule.channel,
+        purpose=rule.purpose,
+        why=_why(rule, pattern, key, facts),
+        decided_at=now,
+        key=key,
+        facts=facts,
+        basket=[BasketLine(line.product, line.quantity, line.price, line.name) for line in basket.lines]
+        if basket
+        else [],
+        currency=playbook.currency if basket else None,
+    )
+    return effects.trigger(id, body, arrived, cause, thread, now + rule.expires)
+
+
+def _facts(playbook: Playbook, rule: Rule, record: Record, now: int) -> dict[str, Any]:
+    return {name: feature_value(playbook, record, name, now) for name in rule.facts}
+
+
+def feature_value(playbook: Playbook, record: Record, name: str, now: int) -> Any:
+    """A feature of the playbook for this customer at `now`."""
+    feature = playbook.features[name]
+    part = f"m:{feature.measure}"
+    return features.value(record.part(part) if record.has(part) else {}, feature, now)
+
+
+def _why(rule: Rule, pattern: Pattern, key: str, facts: dict[str, Any]) -> str:
+    if rule.kind == "repeat":
+        return f"{facts['times']} times {key} within {durations.show(rule.within)}"
+    return f"nothing for {durations.show(rule.wait)} after the last change of {key or 'the cart'}"
+
+
+def _hash(*parts: str) -> str:
+    return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,51 @@
+"""YAML with line numbers, so that a mistake can be shown where it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+
+class Located(dict[str, Any]):
+    """A mapping that knows the line of each of its keys (`lines`) and its own (`line`)."""
+
+    line: int = 1
+    lines: dict[str, int]
+
+
+class BadYaml(ValueError):
+    """The file is not YAML or its top level is not a mapping."""
+
+
+def load(text: str) -> Located:
+    """The document's top mapping. Raises BadYaml with line and column."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise BadYaml(f"{where}not YAML: {error.problem}") from None
+    if not isinstance(node, yaml.MappingNode):
+        raise BadYaml("line 1: a playbook is a mapping of sections such as scope, sources and triggers")
+    value = _build(node, yaml.SafeLoader(""))
+    assert isinstance(value, Located)
+    return value
+
+
+def _build(node: yaml.Node, loader: Any) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        found = Located()
+        found.line = node.start_mark.line + 1
+        found.lines = {}
+        for key, value in node.value:
+            # As written: YAML 1.1 would make `on` and `no` booleans.
+            name = str(key.value)
+            if name in found:
+                raise BadYaml(f"line {key.start_mark.line + 1}: {name!r} is there twice")
+            found[name] = _build(value, loader)
+            found.lines[name] = key.start_mark.line + 1
+        return found
+    if isinstance(node, yaml.SequenceNode):
+        return [_build(item, loader) for item in node.value]
+    return loader.construct_object(node)

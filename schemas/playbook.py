@@ -1,0 +1,119 @@
+"""The shape of a playbook, the YAML file that analysts write. `operators/playbook.py` checks and compiles it.
+
+Durations are strings such as `15m` (see `schemas/durations.py`). Paths name a field of the inbound
+event: `properties.product_id`; `properties.products[].product_id` means each of them.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Aggregate = Literal["count", "sum", "mean", "min", "max", "first", "last", "distinct", "time_since"]
+Unit = Literal["money", "number", "text"]
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True):
+    """Base of all sections: a misspelt key is a mistake, not a silent default."""
+
+
+class Source(Section):
+    """One inbound topic. `topic` defaults to `<scope>.<name of the source>`."""
+
+    topic: str | None = None
+
+
+class Identifier(Section):
+    """Policy of one identifier type. The order in the file is the priority, strongest first.
+
+    `limit`: the most different values one customer may have; a merge that would exceed it is
+    blocked. 0 means no limit. `junk`: values that never link anybody, on top of the built-in ones.
+    """
+
+    limit: int = 0
+    junk: list[str] = []
+
+
+class Measure(Section):
+    """A filtered stream of values: the events named in `on`, and the value at a path of each.
+
+    `money` is kept in integer minor units of the playbook's currency, `number` in integer
+    millionths, both exact under any order of addition; `text` is kept as it is.
+    """
+
+    on: list[str]
+    value: str | None = None
+    unit: Unit = "text"
+
+
+class Feature(Section):
+    """An aggregate of a measure over a window of event time; no window means lifetime."""
+
+    measure: str
+    aggregate: Aggregate
+    window: str | None = None
+
+
+class Unless(Section):
+    """An event that takes the reason away: for one key, or without `key` for all of the customer's."""
+
+    on: str
+    key: str | None = None
+
+
+class Trigger(Section):
+    """An intent worth acting on.
+
+    `absence`: `on` happened, and none of `unless` within `wait` after the last time (timer restarts).
+    `repeat`: `on` happened `times` times within `within`, with none of `unless` in between.
+    Both are kept per value of `key`. With `basket`, product lines are collected from the events of
+    `on` and an empty basket is no reason; `removes` names the events that take lines away.
+    `where` is a condition over features and the facts `basket_value`, `basket_items`, `times`.
+    """
+
+    kind: Literal["absence", "repeat"]
+    on: list[str]
+    key: str
+    channel: str
+    purpose: str
+    unless: list[Unless] = []
+    wait: str | None = None
+    within: str | None = None
+    times: int = 0
+    basket: bool = False
+    removes: list[str] = []
+    where: str | None = None
+    cooldown: str = "0s"
+    expires: str = "24h"
+    facts: list[str] = []
+
+
+class Engine(Section):
+    """How the scope runs. `shards` and `partitions` are fixed once a state directory exists."""
+
+    shards: int = 8
+    partitions: int = 4
+    epoch: str = "2s"
+    cut: str = "10ms"
+    cut_events: int = 2000
+    heartbeat: str = "250ms"
+    alignment: str = "60s"
+    grace: str = "0s"
+    idle: Literal["follow", "hold"] = "follow"
+    idle_delay: str = "2s"
+    dedupe: str = "24h"
+    hot_customers: int = 200_000
+    hot_identifiers: int = 1_000_000
+
+
+class Playbook(Section):
+    scope: str
+    sources: dict[str, Source]
+    identifiers: dict[str, Identifier]
+    measures: dict[str, Measure] = {}
+    features: dict[str, Feature] = {}
+    triggers: dict[str, Trigger] = {}
+    currency: str = "USD"
+    region: str = "US"
+    engine: Engine = msgspec.field(default_factory=Engine)

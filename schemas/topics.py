@@ -1,0 +1,40 @@
+"""Topic names, keys and settings: part of the contract, see README, "Topics"."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL = range(7)
+
+
+class Output(NamedTuple):
+    """One output topic. `keyed_by` says what its record key is; `single` topics use partition 0 only."""
+
+    name: str
+    keyed_by: str
+    single: bool
+    settings: dict[str, str]
+
+
+_KEEP = {"retention.ms": str(30 * 86_400_000)}
+
+OUTPUTS = (
+    Output("triggers", "customer id", False, {"retention.ms": str(7 * 86_400_000)}),
+    Output("decisions", "customer id", False, {"retention.ms": str(30 * 86_400_000)}),
+    Output("dead-letters", "source topic/partition/offset", False, _KEEP),
+    Output("identities", "customer id", False, {"retention.ms": "-1"}),
+    Output("ledger", "shard", False, _KEEP),
+    Output("moves", "surviving customer id", False, _KEEP),
+    Output("control", "command", True, {"retention.ms": "-1"}),
+)
+ORDER = "order"
+ORDER_SETTINGS = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
+
+
+def output(scope: str, code: int) -> str:
+    """Full name of an output topic, such as `shop.triggers`."""
+    return f"{scope}.{OUTPUTS[code].name}"
+
+
+def order(scope: str) -> str:
+    return f"{scope}.{ORDER}"
