@@ -1,0 +1,50 @@
+"""CloudEvents 1.0 in Kafka's binary mode: attributes as `ce_` headers."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from operators.effects import Effect
+from schemas import topics
+
+ID, CUT = "ce_id", "oncue_cut"
+_INTERNAL = (topics.MOVES, topics.CONTROL)
+
+Headers = list[tuple[str, str | bytes | None]]
+
+
+def header(effect: Effect, cut: int, source: str, now: int) -> Headers:
+    """Headers of an output record. `now`: wall clock in ms, for `ce_recordedtime` and the latency."""
+    always: Headers = [(ID, effect.id.encode()), (CUT, str(cut).encode())]
+    if effect.topic in _INTERNAL:
+        return always
+    found = [
+        *always,
+        ("ce_specversion", b"1.0"),
+        ("ce_type", effect.type.encode()),
+        ("ce_source", source.encode()),
+        ("ce_subject", effect.key.encode()),
+        ("ce_recordedtime", timestamp(now)),
+        ("content-type", b"application/json"),
+    ]
+    if effect.at > 0:
+        found.append(("ce_time", timestamp(effect.at)))
+    if effect.cause:
+        found.append(("ce_causationid", effect.cause.encode()))
+    if effect.correlation:
+        found.append(("ce_correlationid", effect.correlation.encode()))
+    if effect.expires:
+        found.append(("ce_expirytime", timestamp(effect.expires)))
+    if effect.arrived:
+        found.append(("oncue_latency_ms", str(max(0, now - effect.arrived)).encode()))
+    return found
+
+
+def timestamp(ms: int) -> bytes:
+    """RFC 3339 in UTC.
+
+    >>> timestamp(1_569_888_000_123)
+    b'2019-10-01T00:00:00.123Z'
+    """
+    moment = datetime.fromtimestamp(ms / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()

@@ -1,0 +1,138 @@
+"""Kafka clients as oncue needs them, and their errors in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+from schemas import topics
+
+Place = tuple[str, int]  # topic, partition
+Record = Any  # confluent_kafka.Message; its stubs call every accessor optional
+
+SOON = 10.0  # seconds a start waits for the broker before it gives up
+
+
+class KafkaTrouble(RuntimeError):
+    """Something about Kafka that a person has to mend. The message says what, where and how."""
+
+
+def consumer(brokers: str, group: str, **more: Any) -> Consumer:
+    """A consumer that is told its partitions and offsets, never jumps, and reads committed data only."""
+    return Consumer(
+        {
+            "bootstrap.servers": brokers,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "isolation.level": "read_committed",
+            "allow.auto.create.topics": False,
+            "fetch.wait.max.ms": 5,
+            "fetch.queue.backoff.ms": 5,
+            "fetch.error.backoff.ms": 50,
+            "reconnect.backoff.max.ms": 1000,
+            "socket.nagle.disable": True,
+            "log_level": 2,
+            **more,
+        }
+    )
+
+
+def producer(brokers: str, **more: Any) -> Producer:
+    return Producer(
+        {
+            "bootstrap.servers": brokers,
+            "enable.idempotence": True,
+            "acks": "all",
+            "linger.ms": 0,
+            "reconnect.backoff.max.ms": 1000,
+            "socket.nagle.disable": True,
+            "log_level": 2,
+            **more,
+        }
+    )
+
+
+def partitions(client: Consumer | Producer, names: list[str], brokers: str) -> dict[str, int]:
+    """How many partitions each topic has. Raises KafkaTrouble naming every topic that is missing."""
+    found: dict[str, int] = {}
+    missing = []
+    for name in names:
+        try:
+            about = client.list_topics(name, timeout=SOON).topics[name]
+        except KafkaException as error:
+            raise KafkaTrouble(
+                f"no answer from Kafka at {brokers}: {error.args[0].str()}. "
+                "Check --brokers, and that the broker runs and can be reached from here"
+            ) from None
+        if about.error is not None:
+            missing.append(name)
+        else:
+            found[name] = len(about.partitions)
+    if missing:
+        raise KafkaTrouble(
+            f"missing on {brokers}: {', '.join(missing)}. Make them with: oncue topics create "
+            f"--config FILE --brokers {brokers}"
+        )
+    return found
+
+
+def bounds(client: Consumer, place: Place) -> tuple[int, int]:
+    """First and next offset of a partition."""
+    try:
+        low, high = client.get_watermark_offsets(TopicPartition(*place), timeout=SOON)
+    except KafkaException as error:
+        raise KafkaTrouble(f"cannot read the bounds of {show(place)}: {error.args[0].str()}") from None
+    return low, high
+
+
+def show(place: Place) -> str:
+    """As places are written everywhere: topic/partition."""
+    return f"{place[0]}/{place[1]}"
+
+
+def take(client: Consumer, most: int, wait: float = 0.1) -> list[Record]:
+    """Up to `most` records and partition events, waiting at most `wait` seconds for the first."""
+    return list(client.consume(most, wait))
+
+
+def outputs(scope: str, count: int) -> list[list[Place]]:
+    """For each sink partition the output partitions it owns, in the order of topic codes."""
+    return [
+        [
+            (topics.output(scope, code), index)
+            for code, it in enumerate(topics.OUTPUTS)
+            if index == 0 or not it.single
+        ]
+        for index in range(count)
+    ]
+
+
+def is_end(error: KafkaError) -> bool:
+    """Not an error: everything up to the end of the partition has been read."""
+    return bool(error.code() == KafkaError._PARTITION_EOF)
+
+
+def gone(error: KafkaError) -> bool:
+    """The offset asked for is not there (any more)."""
+    return error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
+
+
+def passing(error: KafkaError) -> bool:
+    """The client gets over it by itself."""
+    return bool(
+        error.retriable()
+        or error.code()
+        in (
+            KafkaError._TRANSPORT,
+            KafkaError._ALL_BROKERS_DOWN,
+            KafkaError._RESOLVE,
+            KafkaError._TIMED_OUT,
+            KafkaError._WAIT_COORD,
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError.NOT_LEADER_FOR_PARTITION,
+            KafkaError.LEADER_NOT_AVAILABLE,
+        )
+    )

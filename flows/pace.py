@@ -1,0 +1,41 @@
+"""Flow control: how many events may enter in one epoch.
+
+Bytewax queues without bound inside an epoch and waits for everything at its end; that wait, from the
+source's snapshot to its next turn, is the drain. The cap follows it: halved at once when the drain takes
+more than a quarter of the epoch, raised slowly while the cap is what limits.
+"""
+
+from __future__ import annotations
+
+LEAST, MOST = 2_000, 10_000_000
+
+
+class Pace:
+    """`epoch` in seconds. Times are monotonic seconds given by the caller."""
+
+    def __init__(self, epoch: float, cap: int = 50_000) -> None:
+        self._epoch = epoch
+        self.cap = cap
+        self.count = 0
+        self._closed_at: float | None = None
+
+    @property
+    def full(self) -> bool:
+        return self.count >= self.cap
+
+    def closed(self, now: float) -> None:
+        """The epoch was closed (its snapshot is being taken)."""
+        if self._closed_at is None:
+            self._closed_at = now
+
+    def opened(self, now: float) -> None:
+        """The source has its first turn in the next epoch."""
+        if self._closed_at is None:
+            return
+        drain = now - self._closed_at
+        self._closed_at = None
+        if drain > self._epoch / 4 and self.count:
+            self.cap = max(LEAST, min(self.cap, self.count) // 2)
+        elif self.count >= self.cap * 9 // 10:
+            self.cap = min(MOST, self.cap * 5 // 4)
+        self.count = 0

@@ -1,0 +1,55 @@
+"""Where Bytewax sends a key, and key names that spread shards evenly.
+
+Bytewax 0.21 gives a key to worker SipHash-1-3(key, zero keys) modulo workers. Shard i gets a name whose
+hash is i modulo `shards`, so that 8 shards spread evenly over 1, 2, 4 and 8 workers.
+"""
+
+from __future__ import annotations
+
+_MASK = (1 << 64) - 1
+
+
+def siphash13(data: bytes) -> int:
+    """SipHash-1-3 with zero keys (Aumasson and Bernstein, 2012), as Rust's default hasher has it."""
+    v0, v1, v2, v3 = 0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573
+    length = len(data)
+    padded = data + b"\0" * (7 - length % 8) + bytes([length & 0xFF])
+
+    def turn() -> None:
+        nonlocal v0, v1, v2, v3
+        v0 = (v0 + v1) & _MASK
+        v1 = (v1 << 13 | v1 >> 51) & _MASK ^ v0
+        v0 = (v0 << 32 | v0 >> 32) & _MASK
+        v2 = (v2 + v3) & _MASK
+        v3 = (v3 << 16 | v3 >> 48) & _MASK ^ v2
+        v0 = (v0 + v3) & _MASK
+        v3 = (v3 << 21 | v3 >> 43) & _MASK ^ v0
+        v2 = (v2 + v1) & _MASK
+        v1 = (v1 << 17 | v1 >> 47) & _MASK ^ v2
+        v2 = (v2 << 32 | v2 >> 32) & _MASK
+
+    for start in range(0, len(padded), 8):
+        word = int.from_bytes(padded[start : start + 8], "little")
+        v3 ^= word
+        turn()
+        v0 ^= word
+    v2 ^= 0xFF
+    for _ in range(3):
+        turn()
+    return v0 ^ v1 ^ v2 ^ v3
+
+
+def worker_of(key: str, workers: int) -> int:
+    """The worker that gets `key`. Rust hashes a string with a closing 0xFF byte."""
+    return siphash13(key.encode() + b"\xff") % workers
+
+
+def spread(prefix: str, count: int) -> list[str]:
+    """`count` key names, the i-th of which hashes to i modulo `count`."""
+    names = []
+    for index in range(count):
+        salt = 0
+        while worker_of(name := f"{prefix}-{index:02d}.{salt}", count) != index:
+            salt += 1
+        names.append(name)
+    return names

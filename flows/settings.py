@@ -1,0 +1,40 @@
+"""What one run needs to know, gathered once and handed to every step."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flows.routing import spread
+from operators.playbook import Playbook
+from schemas import topics
+from state.directory import Directory
+
+
+@dataclass
+class Run:
+    """One run of a scope. `stop` is set by SIGTERM: the source ends, the last snapshot is taken."""
+
+    playbook: Playbook
+    text: str
+    brokers: str
+    state: Path
+    on_gap: str = "stop"
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        engine = self.playbook.engine
+        self.scope = self.playbook.scope
+        self.directory = Directory(self.state, self.scope)
+        self.shard_keys = spread("shard", engine.shards)
+        self.inputs = sorted(set(self.playbook.topics.values()))
+        self.order = topics.order(self.scope)
+        self.moves = topics.output(self.scope, topics.MOVES)
+        self.control = topics.output(self.scope, topics.CONTROL)
+
+    @property
+    def fixed(self) -> dict[str, object]:
+        """What a state directory is made for and cannot change later."""
+        engine = self.playbook.engine
+        return {"shards": engine.shards, "partitions": engine.partitions}

@@ -1,0 +1,151 @@
+"""The exactly-once sink: deterministic ids, transactions, and reading the tail back after a start.
+
+Sink partition i owns partition i of every output topic. A snapshot says, for each of them, from where
+on there may be records whose cut will be repeated; after a start those are read back and what comes
+again is dropped by its id. The transactional id fences an older incarnation before that is read.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from confluent_kafka import TopicPartition
+
+from flows import kafka
+from flows.cloudevents import CUT, ID, header
+from flows.kafka import KafkaTrouble, Place
+from flows.settings import Run
+from flows.writer import Outgoing, Writer
+from operators.effects import Effect
+
+Caused = tuple[int, list[Effect]]  # a cut and what it caused
+
+
+class Lows(msgspec.Struct, array_like=True, frozen=True):
+    """Per output partition (topic name -> offset): where the tail may begin, as of the snapshot before
+    the last one and of the last one. Until a snapshot is known to be kept, the older one counts."""
+
+    before: dict[str, int]
+    now: dict[str, int]
+
+
+class Sent(NamedTuple):
+    """A record that was read back: it must not be sent again."""
+
+    offset: int
+    cut: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Lows).decode
+
+
+class Sink(FixedPartitionedSink[Caused, bytes]):
+    """Any other kind of sink does not hold back the commit of an epoch."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def list_parts(self) -> list[str]:
+        return [str(index) for index in range(self._run.playbook.engine.partitions)]
+
+    def part_fn(self, item_key: str) -> int:
+        return int(item_key)
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> SinkPartition:
+        return SinkPartition(self._run, int(for_part), _decode(resume_state) if resume_state else None)
+
+
+class SinkPartition(StatefulSinkPartition[Caused, bytes]):
+    def __init__(self, run: Run, index: int, resume: Lows | None) -> None:
+        self._places = kafka.outputs(run.scope, run.playbook.engine.partitions)[index]
+        self._index = index
+        self._source = f"oncue/{run.scope}"
+        self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}")
+        low = {topic: 0 for topic, _ in self._places}
+        if resume:
+            low |= {topic: min(resume.before[topic], at) for topic, at in resume.now.items()}
+        self._seen, ends = _read_back(run.brokers, self._places, low)
+        self._low = low
+        self._end = ends
+        self._cut = 0
+        self.dropped = 0
+        self._writer.start()
+
+    def write_batch(self, items: list[Caused]) -> None:
+        outgoing: list[Outgoing] = []
+        seen, places = self._seen, self._places
+        now = int(time.time() * 1000)
+        for cut, effects in items:
+            self._cut = max(self._cut, cut)
+            for effect in effects:
+                topic, partition = places[effect.topic]
+                if seen and seen.pop((topic, effect.id), None) is not None:
+                    self.dropped += 1
+                    continue
+                outgoing.append(
+                    Outgoing(
+                        topic, partition, effect.key, effect.body, header(effect, cut, self._source, now)
+                    )
+                )
+        self._writer.send(outgoing)
+
+    def snapshot(self) -> bytes:
+        for topic, end in self._writer.flush().items():
+            self._end[topic] = max(self._end[topic], end)
+        if self._seen:
+            self._seen = {key: sent for key, sent in self._seen.items() if sent.cut > self._cut}
+        low = dict(self._end)
+        for (topic, _), sent in self._seen.items():
+            low[topic] = min(low[topic], sent.offset)
+        lows = Lows(self._low, low)
+        self._low = low
+        return _encode(lows)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _read_back(
+    brokers: str, places: Iterable[Place], low: dict[str, int]
+) -> tuple[dict[tuple[str, str], Sent], dict[str, int]]:
+    """Committed records from `low` on: (topic, id) -> Sent, and the end of each topic's partition."""
+    seen: dict[tuple[str, str], Sent] = {}
+    client = kafka.consumer(brokers, "oncue-sink")
+    try:
+        ends, waiting = {}, {}
+        for place in places:
+            first, end = kafka.bounds(client, place)
+            topic = place[0]
+            ends[topic] = end
+            low[topic] = min(max(low[topic], first), end)
+            if low[topic] < end:
+                waiting[topic] = TopicPartition(*place, low[topic])
+        client.assign(list(waiting.values()))
+        while waiting:
+            for message in kafka.take(client, 2000):
+                topic = message.topic()
+                if message.error() is not None:
+                    if kafka.is_end(message.error()):
+                        waiting.pop(topic, None)
+                    elif not kafka.passing(message.error()):
+                        raise KafkaTrouble(f"cannot read {topic} back: {message.error().str()}")
+                    continue
+                sent = _sent(message)
+                if sent is not None:
+                    seen[topic, sent[0]] = sent[1]
+    finally:
+        client.close()
+    return seen, ends
+
+
+def _sent(message: kafka.Record) -> tuple[str, Sent] | None:
+    """Id and cut of one of our records; None for a record of somebody else (operator commands)."""
+    headers = dict(message.headers() or [])
+    if ID not in headers or CUT not in headers:
+        return None
+    return headers[ID].decode(), Sent(message.offset(), int(headers[CUT]))

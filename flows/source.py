@@ -1,0 +1,370 @@
+"""The sequencer: everything that arrives, put into one order that is written down before it is used."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any, NamedTuple
+
+import msgspec
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from confluent_kafka import TopicPartition
+
+from flows import kafka
+from flows.kafka import KafkaTrouble, Place
+from flows.orderlog import OrderLog, Written
+from flows.pace import Pace
+from flows.probe import Probe
+from flows.settings import Run
+from operators import headers
+from operators.identifiers import Identifiers
+from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, Batch, Cut, Front, Opened
+
+HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
+MOST_POLLS = 10  # of 1,000 records each, in one turn
+SLACK = 100  # ms of event time that a partition may lag before it is asked about
+PROBE_EVERY = 0.05  # seconds between questions for proof of idleness
+
+
+class Resume(msgspec.Struct, array_like=True, frozen=True):
+    """What a snapshot of the sequencer holds. Places are topic/partition."""
+
+    offsets: dict[str, int]
+    highest: dict[str, int]
+    number: int
+    watermark: int
+    position: int
+    incarnation: int
+    marker: Opened | None
+    ended: bool
+    ends_at: dict[str, int] | None
+    finished: bool
+
+
+class Pending(NamedTuple):
+    cut: Cut
+    sent: float
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Resume).decode
+_json = msgspec.json.Decoder()
+
+
+class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
+    """One partition per scope: a scope has one sequencer."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def list_parts(self) -> list[str]:
+        return [self._run.scope]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Sequencer:
+        return Sequencer(self._run, _decode(resume_state) if resume_state else None)
+
+
+class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
+    """One consumer over all channel partitions, one over the internal ones; cuts as `Front` proposes."""
+
+    def __init__(self, run: Run, resume: Resume | None) -> None:
+        self._run = run
+        engine, self._times = run.playbook.engine, run.playbook.times
+        self._cut_events = engine.cut_events
+        self._follow = engine.idle == "follow"
+        self._identifiers = Identifiers(run.playbook.policies, run.playbook.region)
+        self._channels = kafka.consumer(run.brokers, f"oncue-{run.scope}", **_FETCH)
+        self._internals = kafka.consumer(run.brokers, f"oncue-{run.scope}-internal")
+        counts = kafka.partitions(
+            self._channels, [*run.inputs, run.moves, run.control, run.order], run.brokers
+        )
+        inputs = [(topic, p) for topic in run.inputs for p in range(counts[topic])]
+        internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0)]
+        self._places: list[Place] = inputs + internals
+        self._names = [kafka.show(place) for place in self._places]
+        self._index = {place: index for index, place in enumerate(self._places)}
+        self._front = Front(len(inputs), len(internals), self._times.alignment)
+        self._paused: set[int] = set()
+        self._limit = max(1000, HELD_EVENTS // len(inputs))
+        self._probe = Probe(run.brokers, inputs)
+        self._pace = Pace(self._times.epoch / 1000)
+        self._pending: Pending | None = None
+        self._last_cut = self._last_probe = time.monotonic()
+        self._probed_time = -1
+        self._blocked = False
+        self._finished = bool(resume and resume.finished)
+        self._run_number = -1
+        self._open(resume)
+
+    # --- start ---------------------------------------------------------------------------------------
+
+    def _open(self, resume: Resume | None) -> None:
+        front = self._front
+        log = self._log = OrderLog(
+            self._run.brokers,
+            self._run.order,
+            resume.position if resume else 0,
+            resume.incarnation if resume else -1,
+            resume.marker if resume else None,
+        )
+        repeat = log.read()
+        marker = self._first_marker(resume, repeat)
+        starts = self._starts(resume, marker)
+        log_marker = Opened(
+            self._run.playbook.hash, [(t, p, starts[i]) for i, (t, p) in enumerate(self._places)]
+        )
+        repeat += log.open(log_marker)
+        self._marker = log_marker
+        self._repeat = deque(repeat)
+        self._check_playbook(repeat)
+        self._position = resume.position if resume else log.incarnation + 1
+        self._incarnation = resume.incarnation if resume else log.incarnation
+        self._cut_marker = resume.marker if resume else None
+        highest = [resume.highest.get(name, -1) if resume else -1 for name in self._names[: front.inputs]]
+        front.resume(starts, highest, resume.number if resume else 0, resume.watermark if resume else -1)
+        if resume:
+            front.ended = resume.ended
+            if resume.ends_at is not None:
+                front.finish_at([resume.ends_at.get(name, 0) for name in self._names[: front.inputs]])
+        self._run_number = log.incarnation
+        for client, indexes in (
+            (self._channels, range(front.inputs)),
+            (self._internals, range(front.inputs, front.size)),
+        ):
+            client.assign([TopicPartition(*self._places[i], starts[i]) for i in indexes])
+
+    def _first_marker(self, resume: Resume | None, repeat: list[Written]) -> Opened | None:
+        return resume.marker if resume else repeat[0].marker if repeat else None
+
+    def _starts(self, resume: Resume | None, marker: Opened | None) -> list[int]:
+        """Where to read on: behind the state, else where the first incarnation began, else at the oldest."""
+        begun = {kafka.show((t, p)): begin for t, p, begin in marker.partitions} if marker else {}
+        starts = []
+        for place, name in zip(self._places, self._names, strict=True):
+            low, high = kafka.bounds(self._channels, place)
+            at = (resume.offsets if resume else begun).get(name, low)
+            if not low <= at <= high:
+                at = self._gap(name, at, low, high)
+            starts.append(at)
+        return starts
+
+    def _gap(self, name: str, at: int, low: int, high: int) -> int:
+        if self._run.on_gap == "earliest":
+            return low
+        if self._run.on_gap == "latest":
+            return high
+        what = (
+            f"was trimmed: {low - at} records that were not read yet are gone"
+            if at < low
+            else "ends before that: the topic was made anew"
+        )
+        raise KafkaTrouble(
+            f"{name} should be read from offset {at}, but it {what} (it holds {low} to {high}). Restore the "
+            "records, or accept the gap with --on-gap earliest (read what is left) or --on-gap latest"
+        )
+
+    def _check_playbook(self, repeat: list[Written]) -> None:
+        made_by = {it.marker.playbook for it in repeat}
+        if made_by - {self._run.playbook.hash}:
+            raise KafkaTrouble(
+                f"{len(repeat)} cuts were made with another playbook and are not in the state yet, because "
+                "the last stop was not a clean one. Start once with the old playbook, stop it with SIGTERM, "
+                "then start with the new one"
+            )
+
+    # --- turns ------------------------------------------------------------------------------------------
+
+    def next_batch(self) -> list[tuple[str, Batch]]:
+        now = time.monotonic()
+        self._pace.opened(now)
+        if self._finished:
+            raise StopIteration
+        if self._repeat:
+            return self._repeat_cut()
+        if self._pending is not None:
+            if self._log.acknowledged() is None:
+                self._poll()
+                return []
+            return [self._release(self._pending.cut, self._log.confirm())]
+        if self._run.stop.is_set():
+            raise StopIteration
+        if self._pace.full:
+            return []
+        self._poll()
+        self._prove(now)
+        front = self._front
+        waited = now - self._last_cut
+        if (
+            front.held >= self._cut_events
+            or (front.held and waited >= self._times.cut / 1000)
+            or waited >= self._times.heartbeat / 1000
+        ):
+            cut = front.propose(self._log.incarnation)
+            self._blocked = cut is None or cut.events * 2 < front.held
+            if cut is not None:
+                self._log.append(cut)
+                self._pending = Pending(cut, now)
+            else:
+                self._last_cut = now
+        return []
+
+    def snapshot(self) -> bytes:
+        self._pace.closed(time.monotonic())
+        front, names = self._front, self._names
+        ends_at = front.ends_at
+        return _encode(
+            Resume(
+                dict(zip(names, front.offsets, strict=True)),
+                dict(zip(names, front.highest, strict=False)),
+                front.number,
+                front.watermark,
+                self._position,
+                self._incarnation,
+                self._cut_marker,
+                front.ended,
+                None if ends_at is None else dict(zip(names, ends_at, strict=False)),
+                self._finished,
+            )
+        )
+
+    def close(self) -> None:
+        self._channels.close()
+        self._internals.close()
+
+    def _repeat_cut(self) -> list[tuple[str, Batch]]:
+        """Cuts that were made before the last stop come again, exactly as they were."""
+        if self._run.stop.is_set():
+            raise StopIteration
+        if self._pace.full:
+            return []
+        written = self._repeat[0]
+        names = [kafka.show((topic, partition)) for topic, partition, _ in written.marker.partitions]
+        index = {name: i for i, name in enumerate(self._names)}
+        cut = msgspec.structs.replace(
+            written.cut, ends={index[names[i]]: end for i, end in written.cut.ends.items()}
+        )
+        if not self._front.has(cut):
+            self._poll(cut.ends)
+            if not self._front.has(cut):
+                return []
+        if cut.number != self._front.number + 1:
+            raise KafkaTrouble(
+                f"{self._run.order}/0/{written.offset} holds cut {cut.number} where "
+                f"{self._front.number + 1} is due; the topic is damaged"
+            )
+        self._repeat.popleft()
+        self._incarnation, self._cut_marker = cut.incarnation, written.marker
+        return [self._release(cut, written.offset)]
+
+    def _release(self, cut: Cut, offset: int) -> tuple[str, Batch]:
+        if self._pending is not None:
+            self._incarnation, self._cut_marker = self._log.incarnation, self._marker
+        self._pending = None
+        self._position = offset + 1
+        self._last_cut = time.monotonic()
+        batch = self._front.release(cut, self._run_number, self._names)
+        self._pace.count += len(batch.events)
+        for arrival in batch.events:
+            if arrival[3] != COMMAND:
+                if arrival[0] != INTERNAL_TIME:
+                    break
+            else:
+                self._obey(arrival[5], arrival[6])
+        return self._run.scope, batch
+
+    def _obey(self, name: str, body: bytes) -> None:
+        """A command takes effect with the cut that holds it, so it does again when the cut is repeated."""
+        if name == "end":
+            ends = _json.decode(body)
+            self._front.finish_at([ends.get(place, 0) for place in self._names[: self._front.inputs]])
+        elif name == "done":
+            self._finished = True
+
+    # --- what arrives -----------------------------------------------------------------------------------
+
+    def _poll(self, needed: dict[int, int] | None = None) -> None:
+        """Take what has arrived; `needed` is how far a cut that is repeated must have arrived."""
+        front = self._front
+        for _ in range(MOST_POLLS):
+            if front.held >= 2 * self._cut_events and not self._blocked and needed is None:
+                break
+            messages = kafka.take(self._channels, 1000, 0)
+            self._take(messages)
+            if len(messages) < 1000:
+                break
+        self._take(kafka.take(self._internals, 500, 0))
+        if front.held > self._limit or self._paused:
+            self._hold_back(needed or {})
+
+    def _take(self, messages: list[kafka.Record]) -> None:
+        front, index, identifiers = self._front, self._index, self._identifiers
+        inputs, newest, read = front.inputs, front.newest, headers.read
+        for message in messages:
+            if message.error() is not None:
+                self._trouble(message)
+                continue
+            i = index[message.topic(), message.partition()]
+            offset, raw, arrived = message.offset(), message.value() or b"", message.timestamp()[1]
+            if i < inputs:
+                try:
+                    at, keys = read(raw, arrived, identifiers)
+                    front.add((at, i, offset, EVENT, arrived, keys, raw))
+                except headers.BadHeader as bad:
+                    front.add((newest[i], i, offset, BAD, arrived, (bad.reason, bad.detail), raw))
+            elif self._places[i][0] == self._run.moves:
+                front.add((INTERNAL_TIME, i, offset, MOVE, arrived, None, raw))
+            else:
+                name = (message.key() or b"").decode(errors="replace")
+                front.add((INTERNAL_TIME, i, offset, COMMAND, arrived, name, raw))
+
+    def _trouble(self, message: kafka.Record) -> None:
+        error = message.error()
+        place = (message.topic(), message.partition())
+        if kafka.is_end(error):
+            self._front.read_up_to(self._index[place], message.offset())
+        elif kafka.gone(error):
+            at = self._front.arrived_to[self._index[place]]
+            low, high = kafka.bounds(self._channels, place)
+            self._gap(kafka.show(place), at, low, high)
+            raise KafkaTrouble(f"{kafka.show(place)}: start again to go on with --on-gap {self._run.on_gap}")
+        elif not kafka.passing(error):
+            raise KafkaTrouble(f"cannot read {kafka.show(place)}: {error.str()}")
+
+    def _hold_back(self, needed: dict[int, int]) -> None:
+        """Pause partitions that run far ahead of the others, resume them when they are needed."""
+        front = self._front
+        short = {i for i, end in needed.items() if front.arrived_to[i] < end}
+        much = {i for i in range(front.inputs) if len(front.waiting[i]) > self._limit}
+        little = {i for i in self._paused if len(front.waiting[i]) < self._limit // 4}
+        far, near = much - self._paused - short, (little | short) & self._paused
+        if far:
+            self._channels.pause([TopicPartition(*self._places[i]) for i in far])
+        if near:
+            self._channels.resume([TopicPartition(*self._places[i]) for i in near])
+        self._paused = (self._paused | far) - near
+
+    # --- idleness -----------------------------------------------------------------------------------------
+
+    def _prove(self, now: float) -> None:
+        """Ask the broker about partitions that say nothing while others, or time itself, went on."""
+        front = self._front
+        for answer in self._probe.answers():
+            if answer.end <= front.reached[answer.partition]:
+                front.proven_idle(answer.partition, answer.until)
+        if self._probe.busy or now - self._last_probe < PROBE_EVERY:
+            return
+        until, indexes = front.latest(), front.laggards(SLACK)
+        if self._follow and not front.held and now - self._last_cut >= self._times.heartbeat / 2000:
+            broker_time = self._log.broker_time - self._times.idle_delay
+            if broker_time > max(until, self._probed_time):
+                until, indexes = broker_time, list(range(front.inputs))
+                self._probed_time = broker_time
+        unreported = [i for i in range(front.inputs) if front.newest[i] < 0 and front.idle_until[i] < 0]
+        if unreported:
+            indexes, until = sorted({*indexes, *unreported}), max(until, 0)
+        if indexes:
+            self._last_probe = now
+            self._probe.ask(indexes, until)
+
+
+_FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}

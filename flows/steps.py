@@ -1,0 +1,184 @@
+"""The two stateful steps, between Bytewax and the pure core: they open state and keep it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from bytewax.operators import StatefulBatchLogic
+
+from flows.settings import Run
+from operators import records
+from operators.customers import Counts, Customers, Pack
+from operators.effects import Effect
+from operators.identity import Cluster, Evidence, Identities
+from operators.order import Batch
+from operators.records import Record
+from operators.resolve import Progress, Resolver
+from operators.timers import Alarm, Timers
+from state.cache import Cache
+from state.errors import StateError
+from state.store import Store
+
+META = b"!meta"
+MOST_UNWRITTEN = 5_000  # changes kept back before they are written to the store
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack_progress = msgspec.msgpack.Decoder(Progress).decode
+_unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
+_unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
+_unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
+
+
+class Graph:
+    """The identity graph of a scope in its store."""
+
+    def __init__(self, store: Store, run: Run) -> None:
+        size = run.playbook.engine.hot_identifiers
+        self.owners: Cache[str] = Cache(store, b"o", str.encode, lambda _, raw: raw.decode(), size)
+        self.clusters: Cache[Cluster] = Cache(
+            store, b"c", _pack, lambda _, raw: _unpack_cluster(raw), size // 4
+        )
+        self.retired: Cache[str] = Cache(store, b"r", str.encode, lambda _, raw: raw.decode(), size // 8)
+        self.evidence: Cache[Evidence] = Cache(
+            store, b"e", _pack, lambda _, raw: _unpack_evidence(raw), size // 8
+        )
+        playbook = run.playbook
+        self.identities = Identities(
+            playbook.scope, playbook.policies, self.owners, self.clusters, self.retired, self.evidence
+        )
+
+    @property
+    def caches(self) -> tuple[Cache[Any], ...]:
+        return self.owners, self.clusters, self.retired, self.evidence
+
+
+class Step:
+    """What both steps share: a store that opens on the first cut, cuts without gaps, checkpoints."""
+
+    def __init__(self, run: Run, token: int | None) -> None:
+        self._run = run
+        self._token = token
+        self._cut: int | None = None
+        self._run_number = 0
+        self._changed = False
+
+    def _follow(self, name: str, cut: int, run_number: int) -> None:
+        if self._cut is None:
+            self._open(Store(self._run.directory.step(name), cut, self._token))
+        elif cut != self._cut + 1:
+            raise StateError(f"{name} got cut {cut} after {self._cut}; this is a defect, please report it")
+        self._cut = cut
+        self._run_number = run_number
+
+    def _open(self, store: Store) -> None:
+        raise NotImplementedError
+
+    def _save(self, store: Store) -> int | None:
+        """Checkpoint if anything changed; the cut that the newest checkpoint stands for."""
+        if self._cut is not None and (self._changed or self._token is None):
+            store.checkpoint(self._cut, self._run_number)
+            self._token = self._cut
+            self._changed = False
+        return self._token
+
+
+class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
+    """Keyed by scope: gives events to customers."""
+
+    def _open(self, store: Store) -> None:
+        self._store = store
+        self._graph = Graph(store, self._run)
+        raw = store.get(META)
+        progress = _unpack_progress(raw) if raw else Progress(open_moves=[], received={})
+        self._resolver = Resolver(self._graph.identities, self._run.playbook.engine.shards, progress)
+
+    def on_batch(self, values: list[Batch]) -> tuple[list[list[Pack]], bool]:
+        out = []
+        for batch in values:
+            self._follow("resolve", batch.number, batch.run)
+            out.append(self._resolver.apply(batch))
+            if batch.events or batch.last:
+                self._changed = True
+        for cache in self._graph.caches:
+            if cache.unwritten > MOST_UNWRITTEN:
+                cache.write_back()
+        return out, False
+
+    def snapshot(self) -> int | None:
+        if self._cut is None:
+            return self._token
+        if self._changed:
+            for cache in self._graph.caches:
+                cache.write_back()
+            self._store.write([(META, _pack(self._resolver.progress))])
+        return self._save(self._store)
+
+
+class Hot(Cache[Record]):
+    """The shard's customers as the core wants them."""
+
+    def touch(self, record: Record, /) -> None:
+        self[record.id] = record
+
+    def drop(self, id: str, /) -> None:
+        del self[id]
+
+
+class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int, int | None] | None]):
+    """Keyed by shard: features, timers, triggers."""
+
+    def __init__(self, run: Run, token: tuple[int, int | None] | None) -> None:
+        super().__init__(run, token[1] if token else None)
+        self._shard = token[0] if token else -1
+        self._watermark = -1
+
+    def _open(self, store: Store) -> None:
+        self._store = store
+        engine = self._run.playbook.engine
+        self._hot = Hot(store, b"c", Record.encode, records.decode, engine.hot_customers // engine.shards)
+        self._timers = Timers(self._scan)
+        raw = store.get(META)
+        counts: Counts = _unpack_about(raw)[0] if raw else {}
+        self._customers = Customers(self._run.playbook, self._shard, self._hot, self._timers, counts)
+
+    def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
+        out = []
+        for pack in values:
+            self._shard = pack.shard
+            self._follow(f"shard-{pack.shard:02d}", pack.number, pack.run)
+            self._watermark = pack.watermark
+            effects = self._customers.apply(pack)
+            if effects:
+                out.append((pack.number, effects))
+            if pack.operations or effects:
+                self._changed = True
+        if self._hot.unwritten > MOST_UNWRITTEN:
+            self._hot.write_back()
+        return out, False
+
+    def snapshot(self) -> tuple[int, int | None] | None:
+        if self._cut is None:
+            return None if self._shard < 0 else (self._shard, self._token)
+        if self._changed or self._timers.changes:
+            self._changed = True
+            self._hot.write_back()
+            changes = self._timers.changes
+            self._store.write(
+                [
+                    (META, _pack((self._customers.counts, self._watermark))),
+                    *((_alarm_key(alarm), b"" if there else None) for alarm, there in changes.items()),
+                ]
+            )
+            changes.clear()
+        return self._shard, self._save(self._store)
+
+    def _scan(self, low: int, high: int) -> Iterator[Alarm]:
+        for key, _ in self._store.scan(b"t" + struct.pack(">q", low), b"t" + struct.pack(">q", high)):
+            yield struct.unpack(">q", key[1:9])[0], key[9:].decode()
+
+
+def _alarm_key(alarm: Alarm) -> bytes:
+    return b"t" + struct.pack(">q", alarm[0]) + alarm[1].encode()

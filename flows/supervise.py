@@ -1,0 +1,116 @@
+"""Several worker processes on this machine: started together, watched, restarted together.
+
+Bytewax workers of one cluster live and die together: when one ends the others follow, and all start
+again from the last common epoch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from flows.settings import Run
+from flows.worker import TROUBLE
+
+PATIENCE = 20.0  # seconds that the other processes get to end by themselves
+QUICK = 10.0  # a run shorter than this counts towards a crash loop
+MOST_QUICK = 5
+
+
+def supervise(run: Run, config: str, workers: int) -> int:
+    """Run `workers` processes until they end; the exit code. Crashes restart all, with back-off."""
+    children: list[subprocess.Popen[bytes]] = []
+
+    def stop(*_: object) -> None:
+        run.stop.set()
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    quick = 0
+    while True:
+        began = time.monotonic()
+        children[:] = _start(run, config, workers)
+        if run.stop.is_set():
+            stop()
+        code = _wait(children)
+        if code == 0 or (run.stop.is_set() and code < 0):
+            return 0
+        if code == TROUBLE:
+            return TROUBLE
+        quick = quick + 1 if time.monotonic() - began < QUICK else 0
+        if quick >= MOST_QUICK:
+            _say(f"{quick} crashes in a row, giving up; the cause is above")
+            return 1
+        pause = min(10.0, 0.2 * 2**quick)
+        _say(
+            f"a worker ended with {_named(code)}; all start again from the last common epoch in {pause:.1f} s"
+        )
+        if run.stop.wait(pause):
+            return 0
+
+
+def _start(run: Run, config: str, workers: int) -> list[subprocess.Popen[bytes]]:
+    addresses = ";".join(f"127.0.0.1:{port}" for port in _free_ports(workers))
+    lock = run.directory.lock_handle
+    return [
+        subprocess.Popen(
+            [
+                sys.executable, "-m", "flows.member", config, run.brokers, str(run.state), run.on_gap,
+                addresses, str(index),
+            ],
+            stdin=subprocess.PIPE,  # closes when this process dies, however it dies
+            pass_fds=[lock],
+        )
+        for index in range(workers)
+    ]  # fmt: skip
+
+
+def _wait(children: list[subprocess.Popen[bytes]]) -> int:
+    """The exit code that ended them: the first that is not 0, else 0."""
+    while all(child.poll() is None for child in children):
+        try:
+            children[0].wait(0.05)
+        except subprocess.TimeoutExpired:
+            pass
+    cause = next((child.returncode for child in children if child.returncode), 0)
+    until = time.monotonic() + PATIENCE
+    for child in children:
+        try:
+            child.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+    codes = [child.returncode for child in children]
+    return TROUBLE if TROUBLE in codes else cause or next((code for code in codes if code), 0)
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _named(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"
+
+
+def _say(text: str) -> None:
+    print(f"oncue: {text}", file=sys.stderr, flush=True)
+
+
+def follow_parent() -> None:
+    """In a child: end when standard input closes, because the supervisor is gone."""
+    sys.stdin.buffer.read()
+    os._exit(1)

@@ -1,0 +1,83 @@
+"""Making a scope's topics, and end-of-input for bounded runs."""
+
+from __future__ import annotations
+
+import json
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from flows import kafka
+from flows.kafka import SOON, KafkaTrouble
+from operators.playbook import Playbook
+from schemas import topics
+
+
+def wanted(playbook: Playbook, partitions: int) -> list[NewTopic]:
+    """Every topic of a scope; `partitions` is for the inbound ones."""
+    scope, engine = playbook.scope, playbook.engine
+    found = [NewTopic(topic, partitions) for topic in sorted(set(playbook.topics.values()))]
+    for code, output in enumerate(topics.OUTPUTS):
+        count = 1 if output.single else engine.partitions
+        found.append(NewTopic(topics.output(scope, code), count, config=output.settings))
+    found.append(NewTopic(topics.order(scope), 1, config=topics.ORDER_SETTINGS))
+    return found
+
+
+def create(playbook: Playbook, brokers: str, partitions: int = 4, replication: int = -1) -> list[str]:
+    """Make what is missing; the names of the topics that were made. Raises KafkaTrouble.
+
+    `replication` -1 leaves it to the broker's default.
+    """
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
+    made, wrong = [], []
+    new = wanted(playbook, partitions)
+    for topic in new:
+        topic.replication_factor = replication
+    try:
+        cluster = admin.list_topics(timeout=SOON)
+    except KafkaException as error:
+        raise KafkaTrouble(f"no answer from Kafka at {brokers}: {error.args[0].str()}") from None
+    missing = [topic for topic in new if topic.topic not in cluster.topics]
+    if not missing:
+        return []
+    if cluster.controller_id not in cluster.brokers:
+        return _touch(brokers, [topic.topic for topic in missing])
+    for name, future in admin.create_topics(missing, request_timeout=SOON).items():
+        try:
+            future.result()
+            made.append(name)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                wrong.append(f"{name}: {error.args[0].str()}")
+    if wrong:
+        raise KafkaTrouble(f"cannot make topics on {brokers}: {'; '.join(wrong)}")
+    return made
+
+
+def finish(playbook: Playbook, brokers: str) -> dict[str, int]:
+    """Tell the scope that its input ends where the topics end now; the ends by topic/partition."""
+    client = kafka.consumer(brokers, "oncue-finish")
+    producer = kafka.producer(brokers)
+    try:
+        counts = kafka.partitions(client, sorted(set(playbook.topics.values())), brokers)
+        ends = {
+            kafka.show((topic, p)): kafka.bounds(client, (topic, p))[1]
+            for topic, count in counts.items()
+            for p in range(count)
+        }
+    finally:
+        client.close()
+    control = topics.output(playbook.scope, topics.CONTROL)
+    producer.produce(control, json.dumps(ends).encode(), key=b"end", partition=0)
+    if producer.flush(SOON):
+        raise KafkaTrouble(f"{control} did not take the command within {SOON:.0f} s")
+    return ends
+
+
+def _touch(brokers: str, names: list[str]) -> list[str]:
+    """The embedded broker has no controller to make topics; it makes what a producer asks for."""
+    producer = kafka.producer(brokers)
+    for name in names:
+        producer.list_topics(name, timeout=SOON)
+    return names

@@ -1,0 +1,99 @@
+"""One process of a run: checks what it starts on, runs the dataflow, and says why it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.testing import cluster_main, run_main
+
+from flows import kafka
+from flows.customer import topology
+from flows.kafka import KafkaTrouble
+from flows.orderlog import Superseded
+from flows.settings import Run
+from operators import playbook
+from state.errors import StateError
+
+RECOVERY_PARTITIONS = 4
+TROUBLE = 2  # exit code: something that a person has to mend
+CLOCK_WENT_BACK = 75
+
+
+def prepare(run: Run) -> None:
+    """Check broker, topics and state directory before anything starts. Raises KafkaTrouble, StateError."""
+    client = kafka.consumer(run.brokers, "oncue-check")
+    try:
+        wanted = run.playbook.engine.partitions
+        outputs = sorted(
+            {place[0] for places in kafka.outputs(run.scope, 1) for place in places} - {run.control}
+        )
+        counts = kafka.partitions(client, [*run.inputs, run.order, run.control, *outputs], run.brokers)
+        wrong = [f"{topic} has {counts[topic]}" for topic in outputs if counts[topic] != wanted]
+        if wrong:
+            raise KafkaTrouble(
+                f"output topics need engine.partitions = {wanted} partitions each, but {', '.join(wrong)}"
+            )
+    finally:
+        client.close()
+    directory = run.directory
+    directory.open(run.fixed, lambda folder: init_db_dir(folder, RECOVERY_PARTITIONS))
+    directory.lock()
+    directory.remember(run.text)
+
+
+def work(run: Run, addresses: list[str] | None = None, index: int = 0) -> int:
+    """Run until the input ends or SIGTERM comes; the exit code."""
+    signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
+    signal.signal(signal.SIGINT, lambda *_: run.stop.set())
+    threading.Thread(target=_watch_the_clock, daemon=True).start()
+    recovery = RecoveryConfig(str(run.directory.recovery))
+    epoch = timedelta(milliseconds=run.playbook.times.epoch)
+    flow = topology(run)
+    try:
+        if addresses is None or len(addresses) == 1:
+            run_main(flow, epoch_interval=epoch, recovery_config=recovery)
+        else:
+            cluster_main(flow, addresses, index, epoch_interval=epoch, recovery_config=recovery)
+    except BaseException as error:
+        return explain(error)
+    return 0
+
+
+def explain(error: BaseException) -> int:
+    """Print what a person needs of an error that ended the dataflow; the exit code."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, KafkaTrouble | StateError | Superseded):
+            print(f"oncue: {cause}", file=sys.stderr, flush=True)
+            return TROUBLE
+        cause = cause.__cause__ or cause.__context__
+    raise error
+
+
+def _watch_the_clock() -> None:
+    """Bytewax waits on the wall clock: after a step back it would stand still. End, to be restarted."""
+    ahead = time.time() - time.monotonic()
+    while True:
+        time.sleep(1)
+        now = time.time() - time.monotonic()
+        if now < ahead - 5:
+            print(
+                f"oncue: the clock went back {ahead - now:.0f} s; this process ends to be started again",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(CLOCK_WENT_BACK)
+        ahead = now
+
+
+def open_run(config: Path, brokers: str, state: Path, on_gap: str = "stop") -> Run:
+    """A run of the playbook at `config`. Raises OSError, BadPlaybook."""
+    text = config.read_text()
+    return Run(playbook.load(text, str(config)), text, brokers, state, on_gap)

@@ -1,0 +1,91 @@
+"""Decoded values in front of a store: read through, written back in batches.
+
+Two generations instead of a list of last uses: a value that is read while it is in the old generation
+moves to the young one; when the young one is full the old one is forgotten. A hit costs one dict look-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from state.store import Store
+
+V = TypeVar("V")
+
+
+class Cache(Generic[V]):
+    """One key space of a store.
+
+    Parameters
+    ----------
+    prefix
+        One byte that keeps this key space apart from others in the same store.
+    size
+        Values in each of the two generations.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        prefix: bytes,
+        encode: Callable[[V], bytes],
+        decode: Callable[[str, bytes], V],
+        size: int,
+    ) -> None:
+        self._store = store
+        self._prefix = prefix
+        self._encode = encode
+        self._decode = decode
+        self._size = size
+        self._young: dict[str, V] = {}
+        self._old: dict[str, V] = {}
+        self._dirty: dict[str, V | None] = {}
+        self.misses = 0
+
+    def get(self, key: str, /) -> V | None:
+        found = self._young.get(key)
+        return found if found is not None else self._older(key)
+
+    def __setitem__(self, key: str, value: V, /) -> None:
+        self._dirty[key] = value
+        self._keep(key, value)
+
+    def __delitem__(self, key: str, /) -> None:
+        self._young.pop(key, None)
+        self._old.pop(key, None)
+        self._dirty[key] = None
+
+    @property
+    def unwritten(self) -> int:
+        return len(self._dirty)
+
+    def write_back(self) -> None:
+        """Bring every change to the store; the values stay here."""
+        if not self._dirty:
+            return
+        prefix, encode = self._prefix, self._encode
+        self._store.write(
+            (prefix + key.encode(), None if value is None else encode(value))
+            for key, value in self._dirty.items()
+        )
+        self._dirty.clear()
+
+    def _older(self, key: str) -> V | None:
+        found = self._old.get(key)
+        if found is None:
+            if key in self._dirty:
+                return None
+            self.misses += 1
+            raw = self._store.get(self._prefix + key.encode())
+            if raw is None:
+                return None
+            found = self._decode(key, raw)
+        self._keep(key, found)
+        return found
+
+    def _keep(self, key: str, value: V) -> None:
+        if len(self._young) >= self._size and key not in self._young:
+            self.write_back()
+            self._old, self._young = self._young, {}
+        self._young[key] = value

@@ -1,0 +1,104 @@
+"""A scope's state directory: what it was made for, and who may use it now.
+
+<dir>/<scope>/oncue.json   what cannot change later: format, shards, partitions, identifiers
+<dir>/<scope>/lock         held by the running workers
+<dir>/<scope>/recovery     Bytewax's own recovery store
+<dir>/<scope>/resolve, shard-00 ...   one RocksDB store each
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from state.errors import REBUILD, StateError
+
+FORMAT = 1
+
+
+class Directory:
+    """`root` is `<dir>/<scope>`. `open` creates it on first use and checks it on every other."""
+
+    def __init__(self, state: Path, scope: str) -> None:
+        self.state = state
+        self.root = state / scope
+        self.recovery = self.root / "recovery"
+        self._lock: int | None = None
+
+    def open(self, fixed: dict[str, Any], prepare: Callable[[Path], None]) -> None:
+        """Create (`prepare` fills the recovery folder), or compare with what was `fixed` at creation.
+
+        Raises StateError naming each difference.
+        """
+        about = self.root / "oncue.json"
+        others = [path.name for path in self.state.iterdir()] if self.state.is_dir() else []
+        foreign = [
+            name for name in others if (self.state / name / "oncue.json").is_file() and name != self.root.name
+        ]
+        if foreign and not about.exists():
+            raise StateError(
+                f"{self.state} belongs to the scope {foreign[0]!r}, not to {self.root.name!r}; "
+                "give each scope a state directory of its own with --state"
+            )
+        wanted = {"format": FORMAT, "scope": self.root.name, **fixed}
+        if about.exists():
+            self._compare(json.loads(about.read_text()), wanted)
+            return
+        try:
+            self.recovery.mkdir(parents=True, exist_ok=True)
+            if not any(self.recovery.iterdir()):
+                prepare(self.recovery)
+            draft = about.with_suffix(".tmp")
+            draft.write_text(json.dumps(wanted, indent=2) + "\n")
+            draft.replace(about)
+        except OSError as error:
+            raise StateError(f"cannot make the state directory {self.root}: {error.strerror}") from None
+
+    def lock(self) -> None:
+        """Keep every other process out for as long as this one, or a child it passes the lock to, lives."""
+        try:
+            handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise StateError(f"cannot write in the state directory {self.root}: {error.strerror}") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.read(handle, 20).decode() or "unknown"
+            os.close(handle)
+            raise StateError(
+                f"{self.root} is in use by process {holder.strip()}; one oncue at a time can run on it"
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, str(os.getpid()).encode(), 0)
+        os.set_inheritable(handle, True)
+        self._lock = handle
+
+    def remember(self, playbook: str) -> None:
+        """Keep the playbook that the state is being made with beside it, for reading the state."""
+        draft = self.root / "playbook.tmp"
+        draft.write_text(playbook)
+        draft.replace(self.root / "playbook.yaml")
+
+    @property
+    def lock_handle(self) -> int:
+        assert self._lock is not None, "not locked"
+        return self._lock
+
+    def step(self, name: str) -> Path:
+        return self.root / name
+
+    def _compare(self, found: dict[str, Any], wanted: dict[str, Any]) -> None:
+        wrong = [
+            f"{key} is {found.get(key)!r} there and {wanted[key]!r} now"
+            for key in wanted
+            if found.get(key) != wanted[key]
+        ]
+        if wrong:
+            raise StateError(
+                f"the state in {self.root} was made for something else: {'; '.join(wrong)}. Use the old "
+                f"settings, or another --state. {REBUILD}"
+            )

@@ -1,0 +1,49 @@
+"""Reading state from outside, also while workers run: the newest checkpoint, copied by links."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rocksdict import AccessType, Options, Rdict
+
+from state.errors import StateError
+from state.store import checkpoints
+
+TRIES = 5
+
+
+@contextmanager
+def newest(folder: Path) -> Iterator[Rdict | None]:
+    """The newest checkpoint of a step, read-only; None when there is none yet. Raises StateError."""
+    with tempfile.TemporaryDirectory(prefix=".reading-", dir=folder.parent) as copy:
+        path = _copy(folder, Path(copy) / "db")
+        if path is None:
+            yield None
+            return
+        try:
+            database = Rdict(str(path), Options(raw_mode=True), access_type=AccessType.read_only())
+        except Exception as error:
+            raise StateError(f"cannot read the newest checkpoint in {folder}: {error}") from None
+        try:
+            yield database
+        finally:
+            database.close()
+
+
+def _copy(folder: Path, to: Path) -> Path | None:
+    """Workers delete old checkpoints at any moment; then there is a newer one."""
+    for _ in range(TRIES):
+        found = checkpoints(folder)
+        if not found:
+            return None
+        try:
+            shutil.copytree(found[-1][2], to, copy_function=os.link)
+            return to
+        except (FileNotFoundError, shutil.Error):
+            shutil.rmtree(to, ignore_errors=True)
+    raise StateError(f"the checkpoints in {folder} change too fast to be read; try again")

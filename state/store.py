@@ -1,0 +1,174 @@
+"""One RocksDB database of a step, and its checkpoints named by the cut they include.
+
+A checkpoint is a set of hard links (RocksDB's files never change once written), so a Bytewax snapshot
+of a shard is just the number of a cut. A store opens on its first cut: it takes the newest checkpoint
+whose cut is before that, deletes everything newer, and continues from there. So it does not matter
+which snapshot row Bytewax restored, only which cut comes first.
+
+The database is written without a write-ahead log: what is not in a checkpoint is repeated from Kafka.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    Options,
+    Rdict,
+    ReadOptions,
+    WriteBatch,
+    WriteOptions,
+)
+
+from state.errors import REBUILD, StateError
+
+_block_cache = Cache(256 * 1024 * 1024)  # shared by all stores of the process
+
+
+class Store:
+    """The live database of one step.
+
+    Parameters
+    ----------
+    folder
+        `state/<scope>/<step>`; holds `live` and `ckpt-<cut>-<run>`.
+    first
+        The first cut that will be applied.
+    token
+        The cut of the snapshot that Bytewax restored, None when there was none.
+
+    Raises StateError when no checkpoint precedes `first`, or the one to open is missing or damaged.
+    """
+
+    def __init__(self, folder: Path, first: int, token: int | None) -> None:
+        self.folder = folder
+        self.saved = _choose(folder, first, token)
+        _make(folder)
+        for path in folder.iterdir():
+            if self.saved is None or path != self.saved:
+                shutil.rmtree(path, ignore_errors=True)
+        live = folder / "live"
+        try:
+            if self.saved is not None:
+                _link(self.saved, live)
+            self._db = Rdict(str(live), _options())
+        except Exception as error:
+            raise StateError(f"cannot open the state in {folder}: {error}. {REBUILD}") from None
+        self._writing = WriteOptions()
+        # A property, whatever the stub says.
+        setattr(self._writing, "disable_wal", True)  # noqa: B010
+        self._named: list[Path] = [self.saved] if self.saved is not None else []
+
+    def get(self, key: bytes) -> bytes | None:
+        try:
+            value: bytes | None = self._db.get(key)
+            return value
+        except Exception as error:
+            raise StateError(f"cannot read the state in {self.folder}: {error}. {REBUILD}") from None
+
+    def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Put, or with None delete, all or nothing."""
+        batch = WriteBatch(raw_mode=True)
+        for key, value in changes:
+            if value is None:
+                batch.delete(key)
+            else:
+                batch.put(key, value)
+        try:
+            self._db.write(batch, self._writing)
+        except Exception as error:
+            raise self._unwritable(error) from None
+
+    def flush(self) -> None:
+        """Bring what was written into table files, so that the next checkpoint finds little to do."""
+        try:
+            self._db.flush(wait=True)
+        except Exception as error:
+            raise self._unwritable(error) from None
+
+    def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values with low <= key < high, in order."""
+        reading = ReadOptions()
+        reading.set_iterate_upper_bound(high)
+        yield from self._db.items(from_key=low, read_opt=reading)
+
+    def checkpoint(self, cut: int, run: int) -> None:
+        """Keep the state as of `cut`. The one before it stays too: until the next snapshot Bytewax
+        may still come back to it."""
+        path = self.folder / f"ckpt-{cut:012d}-{run:012d}"
+        try:
+            Checkpoint(self._db).create_checkpoint(str(path))
+        except Exception as error:
+            raise self._unwritable(error) from None
+        self._named = [*self._named[-1:], path]
+        for old in self.folder.glob("ckpt-*"):
+            if old not in self._named:
+                shutil.rmtree(old, ignore_errors=True)
+
+    def close(self) -> None:
+        self._db.close()
+
+    def _unwritable(self, error: Exception) -> StateError:
+        return StateError(
+            f"cannot write the state in {self.folder}: {error}. Nothing is lost: make room or make it "
+            "writable, then start again with the same command."
+        )
+
+
+def checkpoints(folder: Path) -> list[tuple[int, int, Path]]:
+    """(cut, run, path) of all checkpoints, oldest first."""
+    found = []
+    for path in folder.glob("ckpt-*-*"):
+        _, cut, run = path.name.split("-")
+        if cut.isdigit() and run.isdigit():
+            found.append((int(cut), int(run), path))
+    return sorted(found)
+
+
+def _choose(folder: Path, first: int, token: int | None) -> Path | None:
+    usable = [(cut, run, path) for cut, run, path in checkpoints(folder) if cut < first]
+    newest = usable[-1][0] if usable else 0
+    if token is not None and token < first and newest < token:
+        raise StateError(
+            f"the checkpoint of cut {token} is missing in {folder} (found {newest or 'none'}). {REBUILD}"
+        )
+    if not usable and first > 1:
+        raise StateError(f"no checkpoint before cut {first} in {folder}. {REBUILD}")
+    return usable[-1][2] if usable else None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot make the state directory {folder}: {error.strerror}") from None
+
+
+def _link(checkpoint: Path, live: Path) -> None:
+    """A working copy: table files are linked, the small files that RocksDB appends to are copied."""
+    live.mkdir()
+    for file in checkpoint.iterdir():
+        if file.suffix == ".sst":
+            os.link(file, live / file.name)
+        else:
+            shutil.copy2(file, live / file.name)
+
+
+def _options() -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_write_buffer_size(32 * 1024 * 1024)
+    options.set_max_open_files(512)
+    options.set_keep_log_file_num(1)
+    table = BlockBasedOptions()
+    table.set_block_cache(_block_cache)
+    table.set_bloom_filter(10, False)
+    table.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(table)
+    return options
