@@ -65,7 +65,7 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._places = kafka.outputs(run.scope, run.playbook.engine.partitions)[index]
         self._index = index
         self._source = f"oncue/{run.scope}"
-        self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}")
+        self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}", self._places)
         low = {topic: 0 for topic, _ in self._places}
         if resume:
             low |= {topic: min(resume.before[topic], at) for topic, at in resume.now.items()}
