@@ -9,7 +9,7 @@ import msgspec
 
 from flows.steps import META
 from operators import patterns, playbook, records
-from operators.customers import Counts
+from operators.counts import Counts
 from operators.identifiers import TYPES, Identifiers
 from operators.identity import Cluster
 from operators.playbook import Playbook

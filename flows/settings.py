@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from flows.routing import spread
+from flows.timings import Timings
 from operators.playbook import Playbook
 from schemas import topics
 from state.directory import Directory
@@ -22,6 +23,7 @@ class Run:
     state: Path
     on_gap: str = "stop"
     stop: threading.Event = field(default_factory=threading.Event)
+    timings: Timings = field(default_factory=Timings)
 
     def __post_init__(self) -> None:
         engine = self.playbook.engine

@@ -63,7 +63,7 @@ class Sink(FixedPartitionedSink[Caused, bytes]):
 class SinkPartition(StatefulSinkPartition[Caused, bytes]):
     def __init__(self, run: Run, index: int, resume: Lows | None) -> None:
         self._places = kafka.outputs(run.scope, run.playbook.engine.partitions)[index]
-        self._index = index
+        self._timings = run.timings
         self._source = f"oncue/{run.scope}"
         self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}", self._places)
         low = {topic: 0 for topic, _ in self._places}
@@ -77,6 +77,7 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._writer.start()
 
     def write_batch(self, items: list[Caused]) -> None:
+        began = time.perf_counter()
         outgoing: list[Outgoing] = []
         seen, places = self._seen, self._places
         now = int(time.time() * 1000)
@@ -93,8 +94,11 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
                     )
                 )
         self._writer.send(outgoing)
+        self._timings.count("records out", len(outgoing))
+        self._timings.add("sink", began)
 
     def snapshot(self) -> bytes:
+        began = time.perf_counter()
         for topic, end in self._writer.flush().items():
             self._end[topic] = max(self._end[topic], end)
         if self._seen:
@@ -104,6 +108,7 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
             low[topic] = min(low[topic], sent.offset)
         lows = Lows(self._low, low)
         self._low = low
+        self._timings.add("sink snapshot", began)
         return _encode(lows)
 
     def close(self) -> None:

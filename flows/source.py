@@ -175,6 +175,13 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
     # --- turns ------------------------------------------------------------------------------------------
 
     def next_batch(self) -> list[tuple[str, Batch]]:
+        began = time.perf_counter()
+        try:
+            return self._turn()
+        finally:
+            self._run.timings.add("sequence", began)
+
+    def _turn(self) -> list[tuple[str, Batch]]:
         now = time.monotonic()
         self._pace.opened(now)
         if self._finished:
@@ -199,8 +206,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             or (front.held and waited >= self._times.cut / 1000)
             or waited >= self._times.heartbeat / 1000
         ):
-            cut = front.propose(self._log.incarnation)
-            self._blocked = cut is None or cut.events * 2 < front.held
+            cut = front.propose(self._log.incarnation, self._cut_events)
+            self._blocked = cut is None or cut.events * 4 < self._cut_events <= front.held
             if cut is not None:
                 self._log.append(cut)
                 self._pending = Pending(cut, now)
@@ -264,6 +271,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._last_cut = time.monotonic()
         batch = self._front.release(cut, self._run_number, self._names)
         self._pace.count += len(batch.events)
+        self._run.timings.count("events", len(batch.events))
+        self._run.timings.count("cuts", 1)
         for arrival in batch.events:
             if arrival[3] != COMMAND:
                 if arrival[0] != INTERNAL_TIME:

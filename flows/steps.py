@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,8 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.settings import Run
 from operators import records
-from operators.customers import Counts, Customers, Pack
+from operators.counts import Counts
+from operators.customers import Customers, Pack
 from operators.effects import Effect
 from operators.identity import Cluster, Evidence, Identities
 from operators.order import Batch
@@ -96,6 +98,7 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
         self._resolver = Resolver(self._graph.identities, self._run.playbook.engine.shards, progress)
 
     def on_batch(self, values: list[Batch]) -> tuple[list[list[Pack]], bool]:
+        began = time.perf_counter()
         out = []
         for batch in values:
             self._follow("resolve", batch.number, batch.run)
@@ -105,16 +108,20 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
         for cache in self._graph.caches:
             if cache.unwritten > MOST_UNWRITTEN:
                 cache.write_back()
+        self._run.timings.add("resolve", began)
         return out, False
 
     def snapshot(self) -> int | None:
         if self._cut is None:
             return self._token
+        began = time.perf_counter()
         if self._changed:
             for cache in self._graph.caches:
                 cache.write_back()
             self._store.write([(META, _pack(self._resolver.progress))])
-        return self._save(self._store)
+        token = self._save(self._store)
+        self._run.timings.add("resolve snapshot", began)
+        return token
 
 
 class Hot(Cache[Record]):
@@ -145,6 +152,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         self._customers = Customers(self._run.playbook, self._shard, self._hot, self._timers, counts)
 
     def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
+        began = time.perf_counter()
         out = []
         for pack in values:
             self._shard = pack.shard
@@ -157,11 +165,13 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 self._changed = True
         if self._hot.unwritten > MOST_UNWRITTEN:
             self._hot.write_back()
+        self._run.timings.add("customer", began)
         return out, False
 
     def snapshot(self) -> tuple[int, int | None] | None:
         if self._cut is None:
             return None if self._shard < 0 else (self._shard, self._token)
+        began = time.perf_counter()
         if self._changed or self._timers.changes:
             self._changed = True
             self._hot.write_back()
@@ -173,7 +183,9 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 ]
             )
             changes.clear()
-        return self._shard, self._save(self._store)
+        token = self._save(self._store)
+        self._run.timings.add("customer snapshot", began)
+        return self._shard, token
 
     def _scan(self, low: int, high: int) -> Iterator[Alarm]:
         for key, _ in self._store.scan(b"t" + struct.pack(">q", low), b"t" + struct.pack(">q", high)):

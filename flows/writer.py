@@ -110,8 +110,8 @@ class Writer:
                     del late[topic]
                 elif time.monotonic() > until:
                     raise KafkaTrouble(
-                        f"{kafka.show(place)}: committed records did not become readable within {VISIBLE:.0f} "
-                        "s; look for a hanging transaction (kafka-transactions.sh), then start again"
+                        f"{kafka.show(place)}: committed records cannot be read after {VISIBLE:.0f} s; "
+                        "look for a hanging transaction (kafka-transactions.sh), then start again"
                     )
 
     def _abort_hanging(self) -> None:

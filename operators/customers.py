@@ -8,24 +8,26 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 import msgspec
 
-from operators import effects, events, features, patterns, records
+from operators import effects, features, patterns, records
+from operators.counts import Counts, Tally
 from operators.effects import Effect
-from operators.money import minor_units
-from operators.playbook import Playbook, Reaction, Rule
+from operators.events import BadEvent, Reader, Reading, Sign
+from operators.patterns import Patterns
+from operators.playbook import Playbook, Rule
 from operators.records import Core, Queue, Record
 from operators.timers import Timers
 from operators.triggers import decide
-from schemas.inbound import CartChanged
 
 EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY = range(7)
 Operation = tuple[Any, ...]
 
 TIMERS_PER_CUT = 5_000
+MANY_KEYS = 16  # of one rule and customer: every so many, those without consequence are forgotten
 LEDGER_EVERY = 256
 
 
@@ -61,17 +63,6 @@ class MoveBody(msgspec.Struct, array_like=True, gc=False):
     record: bytes
 
 
-class Sign(NamedTuple):
-    """An event as a rule sees it. No keys: the one default, or, for an `unless`, all of them."""
-
-    reaction: Reaction
-    keys: list[str]
-    line: patterns.Line | None = None
-
-
-Counts = dict[str, dict[str, int]]
-
-
 class Customers:
     """One shard's customers. `apply(pack)` returns the effects of a cut."""
 
@@ -84,7 +75,9 @@ class Customers:
         self._timers = timers
         self._plans = {name: measure.plan for name, measure in playbook.measures.items()}
         self._grace = playbook.times.grace
-        self.counts: Counts = counts if counts is not None else {}
+        self._reader = Reader(playbook)
+        self.tally = Tally(counts if counts is not None else {})
+        self.counts = self.tally.counts
         self.repeated_moves = 0
         self._effects: list[Effect] = []
         self._arrived = 0
@@ -96,10 +89,10 @@ class Customers:
         for op in pack.operations:
             code = op[0]
             if code == EVENT:
-                self._count(op[3], "received")
+                self.tally.row(op[3])["received"] += 1
                 self._operate(op[1], op, before, watermark)
             elif code == BAD:
-                self._count(op[1], "received")
+                self.tally.row(op[1])["received"] += 1
                 self._reject(op[1], op[2], -1, op[3], "header", op[4], op[5], op[6])
             elif code == PASS:
                 out.append(Effect(*op[1]))
@@ -132,7 +125,7 @@ class Customers:
             queue: Queue = record.part("queue")
             queue.held.append((op, before, watermark))
             if op[0] == EVENT:
-                self._count(op[3], "held")
+                self.tally.row(op[3])["held"] += 1
             self._records.touch(record)
             return
         self._apply(record, op, before, watermark)
@@ -185,7 +178,7 @@ class Customers:
         theirs = records.decode(record.id, payload)
         records.merge(record, theirs, self._plans)
         for rule in self._playbook.rules.values():
-            if rule.kind == "absence" and record.has(f"p:{rule.name}"):
+            if rule.kind == "absence" and record.has(rule.part):
                 self._plan_alarm(record, rule)
         self._timers.set(record.id, old, _alarm(record.part("core")))
         self._records.touch(record)
@@ -196,7 +189,7 @@ class Customers:
         for done, (op, low, high) in enumerate(held, 1):
             self._fire_before(record, low, low, low)
             if op[0] == EVENT:
-                self._count(op[3], "held", -1)
+                self.tally.row(op[3])["held"] -= 1
             self._apply(record, op, low, high)
             if op[0] == RETIRE:
                 return
@@ -212,12 +205,8 @@ class Customers:
     def _event(self, record: Record, op: Operation, before: int, watermark: int) -> None:
         _, _, at, place, offset, arrived, _, raw = op
         try:
-            reading = events.read(raw, self._playbook)
-            signs = [
-                _sign(self._playbook, it, reading, at)
-                for it in self._playbook.reactions.get(reading.name, ())
-            ]
-        except events.BadEvent as error:
+            reading = self._reader.read(raw, at)
+        except BadEvent as error:
             self._reject(place, offset, at, arrived, "event", error.reason, str(error), raw)
             return
         except Exception as error:
@@ -225,61 +214,72 @@ class Customers:
                 place, offset, at, arrived, "event", "failed", f"{type(error).__name__}: {error}", raw
             )
             return
-        self._fire_before(record, before, watermark, at)
         core: Core = record.part("core")
-        event = reading.event
-        if self._is_duplicate(record, place, event.messageId, at, raw, before):
-            self._count(place, "duplicate")
+        if core.alarms:
+            self._fire_before(record, before, watermark, at)
+        row = self.tally.row(place)
+        if self._is_duplicate(record, place, reading.message, at, raw, before):
+            row["duplicate"] += 1
             return
-        self._count(place, "accepted")
+        row["accepted"] += 1
         self._records.touch(record)
         if core.first_seen < 0 or at < core.first_seen:
             core.first_seen = at
         if at > core.last_seen:
             core.last_seen = at
-        consent = reading.consent
-        if consent is not None:
-            name = f"{consent.purpose}/{consent.channel}"
-            core.consents = records.CORE_MERGES["consents"](core.consents, {name: (at, consent.granted)})
-        for measure, values in reading.values:
-            if values:
-                panes = record.part(f"m:{measure.name}")
-                for value in values:
-                    features.add(panes, measure.plan, at, value)
-        if signs:
+        if reading.consent is not None:
+            _consent(core, reading, at)
+        for part, plan, value in reading.values:
+            features.add(record.part(part), plan, at, value)
+        if reading.signs:
             alarm = _alarm(core)
             self._arrived = arrived
-            for sign in signs:
-                self._react(record, sign, at, event.messageId, before)
-            self._rearm(record, alarm)
+            for sign in reading.signs:
+                self._react(record, sign, at, reading.message, before)
+            if core.alarms or alarm >= 0:
+                self._rearm(record, alarm)
 
     def _react(self, record: Record, sign: Sign, at: int, message: str, before: int) -> None:
-        rule = sign.reaction.rule
-        mine = record.part(f"p:{rule.name}")
-        if not sign.reaction.begins:
-            if not sign.keys:
-                patterns.stop(mine, None, at)
+        rule, begins, _ = sign.reaction
+        mine: Patterns = record.part(rule.part)
+        if begins:
+            for key in sign.keys or ("",):
+                self._begin(record, rule, mine, key, sign, at, message, before)
+        elif sign.keys:
             for key in sign.keys:
                 patterns.stop(mine, key, at)
         else:
-            for key in sign.keys or [""]:
-                if len(mine.keys) >= 16 and key not in mine.keys:
-                    patterns.forget(mine, at - rule.horizon, rule.basket)
-                pattern = patterns.touch(mine, key, at, message)
-                if sign.line is not None:
-                    patterns.add_line(pattern, sign.line)
-                if rule.kind == "repeat":
-                    patterns.add_time(pattern, at)
-                    if patterns.repeated(mine, pattern, rule.within) >= rule.times:
-                        self._decide(record, rule, mine, key, pattern.since, max(before, at))
-                        pattern.times = []
+            patterns.stop(mine, None, at)
         if rule.kind == "absence":
             self._plan_alarm(record, rule)
 
+    def _begin(
+        self,
+        record: Record,
+        rule: Rule,
+        mine: Patterns,
+        key: str,
+        sign: Sign,
+        at: int,
+        message: str,
+        before: int,
+    ) -> None:
+        if key not in mine.keys and len(mine.keys) % MANY_KEYS == MANY_KEYS - 1:
+            patterns.forget(mine, at - rule.horizon, rule.basket)
+        pattern = patterns.touch(mine, key, at, message)
+        if sign.line is not None:
+            patterns.add_line(pattern, sign.line)
+        if rule.kind == "repeat":
+            patterns.add_time(pattern, at)
+            if patterns.repeated(mine, pattern, rule.within) >= rule.times:
+                self._decide(record, rule, mine, key, pattern.since, max(before, at))
+                pattern.times = []
+
     def _is_duplicate(self, record: Record, place: str, message: str, at: int, raw: bytes, now: int) -> bool:
-        """The same message of the same source within the window; with another payload it counts."""
+        """The same message of the same topic within the window; with another payload it counts."""
         seen = record.part("seen")
-        key = blake2b(f"{place.rpartition('/')[0]}\n{message}".encode(), digest_size=8).digest()
+        topic = place[: place.rindex("/")]
+        key = blake2b(f"{topic}\n{message}".encode(), digest_size=8).digest()
         payload = crc32(raw)
         old = seen.get(key)
         oldest = now - self._playbook.times.dedupe
@@ -311,7 +311,7 @@ class Customers:
             rule = self._playbook.rules.get(name)
             if alarm > limit or rule is None:
                 continue
-            mine = record.part(f"p:{name}")
+            mine = record.part(self._playbook.rules[name].part)
             for key, pattern in mine.keys.items():
                 if pattern.since + rule.wait + self._grace <= limit and patterns.is_open(
                     mine, pattern, rule.basket
@@ -319,7 +319,7 @@ class Customers:
                     due.append((pattern.since + rule.wait, name, key))
         for at, name, key in sorted(due):
             rule = self._playbook.rules[name]
-            self._decide(record, rule, record.part(f"p:{name}"), key, at, watermark)
+            self._decide(record, rule, record.part(self._playbook.rules[name].part), key, at, watermark)
         for name in [name for name, alarm in core.alarms.items() if alarm <= limit]:
             if name in self._playbook.rules:
                 self._plan_alarm(record, self._playbook.rules[name])
@@ -335,7 +335,7 @@ class Customers:
     def _plan_alarm(self, record: Record, rule: Rule) -> None:
         """When this rule's next absence is due."""
         core: Core = record.part("core")
-        mine = record.part(f"p:{rule.name}")
+        mine = record.part(rule.part)
         open_since = [p.since for p in mine.keys.values() if patterns.is_open(mine, p, rule.basket)]
         if open_since:
             core.alarms[rule.name] = min(open_since) + rule.wait + self._grace
@@ -352,17 +352,8 @@ class Customers:
     def _reject(
         self, place: str, offset: int, at: int, arrived: int, stage: str, reason: str, detail: str, raw: bytes
     ) -> None:
-        self._count(place, "dead_lettered")
+        self.tally.row(place)["dead_lettered"] += 1
         self._effects.append(effects.dead_letter(place, offset, at, arrived, stage, reason, detail, raw))
-
-    def _count(self, place: str, what: str, by: int = 1) -> None:
-        topic = place.rpartition("/")[0]
-        counts = self.counts.get(topic)
-        if counts is None:
-            counts = self.counts[topic] = dict.fromkeys(
-                ("received", "accepted", "duplicate", "dead_lettered", "held"), 0
-            )
-        counts[what] += by
 
 
 def _waiting(record: Record) -> bool:
@@ -373,20 +364,8 @@ def _alarm(core: Core) -> int:
     return min(core.alarms.values()) if core.alarms else -1
 
 
-def _sign(playbook: Playbook, reaction: Reaction, reading: events.Reading, at: int) -> Sign:
-    """What an event says to a rule. Raises BadEvent before anything has changed."""
-    rule = reaction.rule
-    properties = reading.event.properties
-    found = reaction.key(properties) if reaction.key is not None else []
-    for key in found:
-        if type(key) is not str:
-            raise events.BadEvent("wrong-property", f"{reading.name}: a key must be text, got {key!r:.40}")
-    if not (rule.basket and reaction.begins):
-        return Sign(reaction, found)
-    try:
-        line = msgspec.convert(properties, CartChanged)
-        price = None if line.price is None else minor_units(line.price, playbook.currency)
-    except ValueError as error:
-        raise events.BadEvent("wrong-property", f"{reading.name}: {error} of properties") from None
-    quantity = -line.quantity if reading.name in rule.removes else line.quantity
-    return Sign(reaction, found, patterns.Line(at, line.product_id, quantity, price, line.name))
+def _consent(core: Core, reading: Reading, at: int) -> None:
+    consent = reading.consent
+    assert consent is not None
+    name = f"{consent.purpose}/{consent.channel}"
+    core.consents = records.CORE_MERGES["consents"](core.consents, {name: (at, consent.granted)})

@@ -113,16 +113,20 @@ class Identities:
         self.evidence = evidence
         self._most = most
 
+    def owner(self, keys: tuple[str, ...]) -> str | None:
+        """The customer that all `keys` belong to already; None when something is to be linked."""
+        get = self.owners.get
+        found = get(keys[0])
+        if found is not None and len(keys) > 1:
+            for key in keys[1:]:
+                if get(key) != found:
+                    return None
+        return found
+
     def resolve(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
         """The customer of an event with `keys` (strongest first), linking what it shows."""
-        owner = self.owners.get(keys[0])
-        if owner is not None:
-            for key in keys[1:]:
-                if self.owners.get(key) != owner:
-                    break
-            else:
-                return Resolved(owner)
-        return self._link(keys, at, event)
+        owner = self.owner(keys)
+        return Resolved(owner) if owner is not None else self._link(keys, at, event)
 
     def find(self, key: str) -> str | None:
         """The surviving customer id of an identifier key or of any customer id, past or present."""

@@ -135,9 +135,9 @@ class Front:
         """No more input than up to `ends` (one per channel partition)."""
         self.ends_at = ends
 
-    def propose(self, incarnation: int) -> Cut | None:
-        """The next cut, or None when it would change nothing."""
-        limit = self._aligned_limit()
+    def propose(self, incarnation: int, most: int = NEVER) -> Cut | None:
+        """The next cut, of about `most` events at most, or None when it would change nothing."""
+        limit = min(self._aligned_limit(), self._sized_limit(most))
         ends: dict[int, int] = {}
         count = 0
         clocks: list[int] = []
@@ -202,6 +202,15 @@ class Front:
         if end == self.arrived_to[index]:
             end = self.reached[index]
         return end >= self.ends_at[index]
+
+    def _sized_limit(self, most: int) -> int:
+        """An event time up to which not more than `most` events wait: backlog is cut into slices of time."""
+        if self.held <= most:
+            return NEVER
+        busy = [queue for queue in self.waiting[: self.inputs] if queue]
+        share = max(1, most // max(1, len(busy)))
+        limit = min((queue[share][0] for queue in busy if len(queue) > share), default=NEVER)
+        return max(limit, min(queue[0][0] for queue in busy))  # a late event must not stop everything
 
     def _aligned_limit(self) -> int:
         """The event time up to which every partition may be released."""

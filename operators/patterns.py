@@ -101,12 +101,14 @@ def basket(patterns: Patterns, pattern: Pattern) -> Basket:
 
 def add_line(pattern: Pattern, line: Line) -> None:
     pattern.lines.append(line)
-    _trim(pattern)
+    if len(pattern.lines) > MOST_LINES:
+        _trim(pattern)
 
 
 def add_time(pattern: Pattern, at: int) -> None:
     pattern.times.append(at)
-    _trim(pattern)
+    if len(pattern.times) > MOST_LINES:
+        _trim(pattern)
 
 
 def repeated(patterns: Patterns, pattern: Pattern, within: int) -> int:

@@ -46,9 +46,11 @@ class Measure(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A trigger of the playbook, compiled. Durations in ms."""
+    """A trigger of the playbook, compiled. Durations in ms. `part` names the part of a customer's
+    record that holds its open patterns."""
 
     name: str
+    part: str
     hash: str
     kind: str
     key: Getter
@@ -233,6 +235,7 @@ class _Compiler:
             key = self.path(line, path + ".key", trigger.key)
             rule = Rule(
                 name=name,
+                part=f"p:{name}",
                 hash=_digest(msgspec.to_builtins(trigger)),
                 kind=trigger.kind,
                 key=key,

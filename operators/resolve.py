@@ -45,23 +45,23 @@ class Resolver:
         self._open = set(progress.open_moves)
 
     def apply(self, batch: Batch) -> list[Pack]:
-        shards = self._shards
-        places = batch.places
+        shards, places = self._shards, batch.places
         packs: list[list[Operation]] = [[] for _ in range(shards)]
-        received = self.progress.received
-        resolve = self._identities.resolve
+        received = [0] * len(places)
+        find, resolve = self._identities.owner, self._identities.resolve
         newest = 0
         for at, index, offset, kind, arrived, keys, raw in batch.events:
             if arrived > newest:
                 newest = arrived
             place = places[index]
             if kind == EVENT:
-                topic = place.rpartition("/")[0]
-                received[topic] = received.get(topic, 0) + 1
-                found = resolve(keys, at, f"{place}/{offset}")
-                customer = found.customer
-                if found.merges or found.blocked:
-                    self._linked(packs, found.merges, found.blocked, at, arrived, f"{place}/{offset}")
+                received[index] += 1
+                customer = find(keys)
+                if customer is None:
+                    found = resolve(keys, at, f"{place}/{offset}")
+                    customer = found.customer
+                    if found.merges or found.blocked:
+                        self._linked(packs, found.merges, found.blocked, at, arrived, f"{place}/{offset}")
                 packs[crc32(customer.encode()) % shards].append(
                     (customers.EVENT, customer, at, place, offset, arrived, keys[0], raw)
                 )
@@ -72,12 +72,12 @@ class Resolver:
                     (customers.MOVED, body.winner, body.number, body.record)
                 )
             elif kind == BAD:
-                topic = place.rpartition("/")[0]
-                received[topic] = received.get(topic, 0) + 1
+                received[index] += 1
                 reason, detail = keys
                 packs[crc32(f"{place}/{offset}".encode()) % shards].append(
                     (customers.BAD, place, offset, arrived, reason, detail, raw)
                 )
+        self._count(places, received)
         self._finish(packs, batch)
         return [
             Pack(
@@ -85,6 +85,13 @@ class Resolver:
             )
             for shard, operations in enumerate(packs)
         ]
+
+    def _count(self, places: list[str], received: list[int]) -> None:
+        totals = self.progress.received
+        for place, count in zip(places, received, strict=True):
+            if count:
+                topic = place.rpartition("/")[0]
+                totals[topic] = totals.get(topic, 0) + count
 
     def _finish(self, packs: list[list[Operation]], batch: Batch) -> None:
         progress = self.progress

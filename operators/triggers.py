@@ -15,10 +15,11 @@ from schemas import durations
 from schemas.outbound import BasketLine, Decision, Trigger
 
 
-def trigger_id(rule: Rule, customer: str, key: str, cause: str) -> str:
+def trigger_id(rule: Rule, customer: str, key: str, cause: str, since: int) -> str:
     """The same for the same decision, however often it is repeated: a hash of the rule's id, the
-    rule's content, the customer at the decision, and the cause (key and message id)."""
-    return _hash(rule.name, rule.hash, customer, key, cause)
+    rule's content, the customer at the decision, and the cause: key, message id and, because senders
+    use a message id again, its time."""
+    return _hash(rule.name, rule.hash, customer, key, cause, str(since))
 
 
 def decide(
@@ -45,7 +46,7 @@ def decide(
         facts["times"] = patterns.repeated(open_patterns, pattern, rule.within)
     cause = pattern.cause
     pattern.fired = pattern.since
-    id = trigger_id(rule, record.id, key, cause)
+    id = trigger_id(rule, record.id, key, cause, pattern.since)
     thread = _hash(rule.name, key, cause)
     reason = ""
     if rule.where is not None:

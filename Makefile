@@ -1,0 +1,51 @@
+# Two words are enough: `make demo` to see it work, `make test` to check everything.
+PYTHON ?= python3.11
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: demo test lint types imports drift unit lock kafka soak bench-full clean
+
+demo: $(STAMP)
+	$(BIN)/oncue demo
+
+test: lint types imports drift unit
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(STAMP)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports --no-cache
+
+drift: $(STAMP)
+	$(BIN)/python -m schemas.generate --check
+
+unit: $(STAMP)
+	$(BIN)/python -m pytest
+
+# Pins for every supported Python; run after changing the dependencies in pyproject.toml.
+lock:
+	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock pyproject.toml
+
+# A real Kafka broker on a free loopback port, until Ctrl-C.
+kafka: $(STAMP)
+	$(BIN)/python deploy/kafka/broker.py
+
+soak: $(STAMP)
+	$(BIN)/python -m tests.crash.soak
+
+bench-full: $(STAMP)
+	$(BIN)/python -m bench.full
+
+clean:
+	rm -rf .venv build *.egg-info deploy/kafka/target

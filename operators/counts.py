@@ -1,0 +1,32 @@
+"""The ledger's counts of one shard: what came in per topic, and what became of it."""
+
+from __future__ import annotations
+
+Counts = dict[str, dict[str, int]]
+
+OUTCOMES = ("accepted", "duplicate", "dead_lettered", "held")
+
+
+class Tally:
+    """Cumulative counts, `received` = accepted + duplicate + dead_lettered + held at every cut.
+
+    >>> tally = Tally({})
+    >>> row = tally.row("shop.web/3"); row["received"] += 1; row["accepted"] += 1
+    >>> tally.counts["shop.web"]["accepted"], tally.balanced()
+    (1, True)
+    """
+
+    def __init__(self, counts: Counts) -> None:
+        self.counts = counts
+        self._rows: dict[str, dict[str, int]] = {}
+
+    def row(self, place: str) -> dict[str, int]:
+        """The counts of a place's (topic/partition) topic."""
+        row = self._rows.get(place)
+        if row is None:
+            empty = dict.fromkeys(("received", *OUTCOMES), 0)
+            row = self._rows[place] = self.counts.setdefault(place.rpartition("/")[0], empty)
+        return row
+
+    def balanced(self) -> bool:
+        return all(row["received"] == sum(row[it] for it in OUTCOMES) for row in self.counts.values())
