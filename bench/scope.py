@@ -35,7 +35,8 @@ class Scope:
     def produce(self, records: Iterable[tuple[int, bytes, bytes]]) -> int:
         """Send (source, key, value) records as fast as the broker takes them."""
         producer = kafka.producer(
-            self.bootstrap, **{"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000}
+            self.bootstrap,
+            **{"linger.ms": 20, "compression.type": "lz4", "queue.buffering.max.messages": 500_000},
         )
         count = 0
         for source, key, value in records:

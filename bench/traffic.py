@@ -22,7 +22,9 @@ def stamp(ms: int) -> bytes:
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")[:23].encode() + b"Z"
 
 
-def events(count: int, people: int, seed: int = 7, start: int = START, step: float = 20) -> Iterator[tuple[int, bytes, bytes]]:
+def events(
+    count: int, people: int, seed: int = 7, start: int = START, step: float = 20
+) -> Iterator[tuple[int, bytes, bytes]]:
     """(source number 0 to 2, record key, value) of `count` events by `people`, `step` ms apart."""
     dice = random.Random(seed)
     for number in range(count):
@@ -39,7 +41,10 @@ def one(dice: random.Random, number: int, people: int, at: int) -> tuple[int, by
     price = b'"price":%d.%02d,"currency":"USD"' % (dice.randrange(5, 300), dice.randrange(100))
     cart = b'"cart_id":"cart-%d-%d"' % (person, at // 3_600_000)
     if roll < 0.72:
-        what = b'"Product Viewed","properties":{"product_id":"%s","category":"shoes","brand":"acme",%s}' % (product, price)
+        what = b'"Product Viewed","properties":{"product_id":"%s","category":"shoes","brand":"acme",%s}' % (
+            product,
+            price,
+        )
     elif roll < 0.84:
         what = b'"Product Added","properties":{%s,"product_id":"%s","quantity":1,%s}' % (cart, product, price)
     elif roll < 0.88:
@@ -47,12 +52,19 @@ def one(dice: random.Random, number: int, people: int, at: int) -> tuple[int, by
     elif roll < 0.93:
         what = (
             b'"Order Completed","properties":{%s,"order_id":"o-%d","total":%d.50,"currency":"USD",'
-            b'"products":[{"product_id":"%s","quantity":1,%s}]}' % (cart, number, dice.randrange(10, 500), product, price)
+            b'"products":[{"product_id":"%s","quantity":1,%s}]}'
+            % (cart, number, dice.randrange(10, 500), product, price)
         )
     elif roll < 0.96:
         channel = (b"email", b"push")[dice.randrange(2)]
-        what = b'"Consent Updated","properties":{"purpose":"marketing","channel":"%s","granted":true}' % channel
+        what = (
+            b'"Consent Updated","properties":{"purpose":"marketing","channel":"%s","granted":true}' % channel
+        )
     else:
         traits = b'"traits":{"email":"person%d@example.net"}' % person
-        return person % 3, cookie, head + b',"type":"identify","userId":"user-%d",%s,%s}' % (person, traits, _CONTEXT)
+        return (
+            person % 3,
+            cookie,
+            head + b',"type":"identify","userId":"user-%d",%s,%s}' % (person, traits, _CONTEXT),
+        )
     return person % 3, cookie, head + b',"type":"track","event":%s,%s}' % (what, _CONTEXT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -80,12 +81,19 @@ def partitions(client: Consumer | Producer, names: list[str], brokers: str) -> d
 
 
 def bounds(client: Consumer, place: Place) -> tuple[int, int]:
-    """First and next offset of a partition."""
-    try:
-        low, high = client.get_watermark_offsets(TopicPartition(*place), timeout=SOON)
-    except KafkaException as error:
-        raise KafkaTrouble(f"cannot read the bounds of {show(place)}: {error.args[0].str()}") from None
-    return low, high
+    """First and next offset of a partition. A broker that has just started, or a topic that was just
+    made, may have no leader yet."""
+    until = time.monotonic() + SOON
+    while True:
+        try:
+            low, high = client.get_watermark_offsets(TopicPartition(*place), timeout=SOON)
+            return low, high
+        except KafkaException as error:
+            if not passing(error.args[0]) or time.monotonic() > until:
+                raise KafkaTrouble(
+                    f"cannot read the bounds of {show(place)}: {error.args[0].str()}"
+                ) from None
+            time.sleep(0.1)
 
 
 def show(place: Place) -> str:

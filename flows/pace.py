@@ -2,12 +2,13 @@
 
 Bytewax queues without bound inside an epoch and waits for everything at its end; that wait, from the
 source's snapshot to its next turn, is the drain. The cap follows it: halved at once when the drain takes
-more than a quarter of the epoch, raised slowly while the cap is what limits.
+longer than the epoch did, raised slowly while the cap is what limits. Snapshots alone take a part of the
+drain that fewer events would not shorten, so the cap stays above a floor.
 """
 
 from __future__ import annotations
 
-LEAST, MOST = 2_000, 10_000_000
+LEAST, MOST = 10_000, 10_000_000
 
 
 class Pace:
@@ -34,7 +35,7 @@ class Pace:
             return
         drain = now - self._closed_at
         self._closed_at = None
-        if drain > self._epoch / 4 and self.count:
+        if drain > self._epoch and self.count:
             self.cap = max(LEAST, min(self.cap, self.count) // 2)
         elif self.count >= self.cap * 9 // 10:
             self.cap = min(MOST, self.cap * 5 // 4)

@@ -108,7 +108,7 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
             low[topic] = min(low[topic], sent.offset)
         lows = Lows(self._low, low)
         self._low = low
-        self._timings.add("sink snapshot", began)
+        self._timings.pause("sink snapshot", began)
         return _encode(lows)
 
     def close(self) -> None:

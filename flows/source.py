@@ -117,8 +117,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._marker = log_marker
         self._repeat = deque(repeat)
         self._check_playbook(repeat)
-        self._position = resume.position if resume else log.incarnation + 1
-        self._incarnation = resume.incarnation if resume else log.incarnation
+        # Not behind our own marker: until the cuts to repeat are released, they are before us.
+        self._position = resume.position if resume else 0
+        self._incarnation = resume.incarnation if resume else -1
         self._cut_marker = resume.marker if resume else None
         highest = [resume.highest.get(name, -1) if resume else -1 for name in self._names[: front.inputs]]
         front.resume(starts, highest, resume.number if resume else 0, resume.watermark if resume else -1)
@@ -216,6 +217,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         return []
 
     def snapshot(self) -> bytes:
+        self._run.timings.epoch()
         self._pace.closed(time.monotonic())
         front, names = self._front, self._names
         ends_at = front.ends_at

@@ -25,7 +25,7 @@ from state.errors import StateError
 from state.store import Store
 
 META = b"!meta"
-MOST_UNWRITTEN = 5_000  # changes kept back before they are written to the store
+MOST_UNWRITTEN = 250  # changes kept back before they are written: what a snapshot finds left to do
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -120,7 +120,7 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
                 cache.write_back()
             self._store.write([(META, _pack(self._resolver.progress))])
         token = self._save(self._store)
-        self._run.timings.add("resolve snapshot", began)
+        self._run.timings.pause("resolve snapshot", began)
         return token
 
 
@@ -184,7 +184,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             )
             changes.clear()
         token = self._save(self._store)
-        self._run.timings.add("customer snapshot", began)
+        self._run.timings.pause("customer snapshot", began)
         return self._shard, token
 
     def _scan(self, low: int, high: int) -> Iterator[Alarm]:

@@ -103,8 +103,8 @@ class Engine(Section):
     idle: Literal["follow", "hold"] = "follow"
     idle_delay: str = "2s"
     dedupe: str = "24h"
-    hot_customers: int = 200_000
-    hot_identifiers: int = 1_000_000
+    hot_customers: int = 50_000
+    hot_identifiers: int = 250_000
 
 
 class Playbook(Section):

@@ -1,0 +1,56 @@
+"""`make bench-full`: the whole job on a real broker; prints and writes bench/results/full.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from bench import floor, latency, throughput
+from deploy.kafka.broker import KafkaBroker
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def measure(folder: Path, events: int, people: int, seconds: float, customers: list[int]) -> dict[str, Any]:
+    with KafkaBroker() as broker:
+        full = throughput.measure(folder, broker.bootstrap, events, people)
+        least = floor.measure(folder, broker.bootstrap, events, people)
+        live = latency.measure(folder, broker.bootstrap, 5000, seconds)
+        recoveries = [latency.recovery(folder, broker.bootstrap, count) for count in customers]
+    return {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "events_per_s_per_core": full["events_per_s_per_core"],
+        "p50_ms": live.get("p50_ms"),
+        "p99_ms": live.get("p99_ms"),
+        "p999_ms": live.get("p999_ms"),
+        "floor_multiple": round(full["cpu_us_per_event"] / least["cpu_us_per_event"], 2),
+        "breakdown_us": full["breakdown_us"],
+        "throughput": full,
+        "floor": least,
+        "latency": live,
+        "recovery": recoveries,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=500_000)
+    parser.add_argument("--people", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--customers", type=int, nargs="*", default=[100_000, 1_000_000])
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder:
+        found = measure(Path(folder), asked.events, asked.people, asked.seconds, asked.customers)
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(found, indent=2) + "\n"
+    (RESULTS / "full.json").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
