@@ -27,6 +27,7 @@ class Probe:
         self._parts = [TopicPartition(*place) for place in places]
         self._open: dict[int, Future[Any]] = {}
         self._until = -1
+        self.failed = False  # whether the last question went unanswered
 
     @property
     def busy(self) -> bool:
@@ -49,6 +50,7 @@ class Probe:
         if not self._open or not all(future.done() for future in self._open.values()):
             return []
         answered, self._open = self._open, {}
+        self.failed = any(future.exception() is not None for future in answered.values())
         return [
             Answer(index, future.result().offset, self._until)
             for index, future in answered.items()

@@ -22,6 +22,7 @@ from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, Batch, Cut
 
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
 MOST_POLLS = 10  # of 1,000 records each, in one turn
+OUTAGE = 2.0  # seconds without an acknowledgement after which the broker counts as having been away
 SLACK = 100  # ms of event time that a partition may lag before it is asked about
 PROBE_EVERY = 0.05  # seconds between questions for proof of idleness
 
@@ -91,6 +92,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._pending: Pending | None = None
         self._last_cut = self._last_probe = time.monotonic()
         self._probed_time = -1
+        self._trust_from = 0.0
         self._blocked = False
         self._finished = bool(resume and resume.finished)
         self._run_number = -1
@@ -193,6 +195,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             if self._log.acknowledged() is None:
                 self._poll()
                 return []
+            if time.monotonic() - self._pending.sent > OUTAGE:
+                self._distrust()
             return [self._release(self._pending.cut, self._log.confirm())]
         if self._run.stop.is_set():
             raise StopIteration
@@ -356,13 +360,21 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
 
     # --- idleness -----------------------------------------------------------------------------------------
 
+    def _distrust(self) -> None:
+        """The broker was away. Producers come back one after the other with what they kept meanwhile, so
+        for a while an empty partition proves nothing."""
+        self._trust_from = time.monotonic() + self._times.settle / 1000
+
     def _prove(self, now: float) -> None:
         """Ask the broker about partitions that say nothing while others, or time itself, went on."""
         front = self._front
         for answer in self._probe.answers():
             if answer.end <= front.reached[answer.partition]:
                 front.proven_idle(answer.partition, answer.until)
-        if self._probe.busy or now - self._last_probe < PROBE_EVERY:
+        if self._probe.failed:
+            self._probe.failed = False
+            self._distrust()
+        if self._probe.busy or now - self._last_probe < PROBE_EVERY or now < self._trust_from:
             return
         until, indexes = front.latest(), front.laggards(SLACK)
         if self._follow and not front.held and now - self._last_cut >= self._times.heartbeat / 2000:

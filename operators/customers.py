@@ -81,6 +81,7 @@ class Customers:
         self.repeated_moves = 0
         self._effects: list[Effect] = []
         self._arrived = 0
+        self._topics: dict[str, blake2b] = {}  # place -> hash of its topic so far
 
     def apply(self, pack: Pack) -> list[Effect]:
         out = self._effects = []
@@ -278,8 +279,12 @@ class Customers:
     def _is_duplicate(self, record: Record, place: str, message: str, at: int, raw: bytes, now: int) -> bool:
         """The same message of the same topic within the window; with another payload it counts."""
         seen = record.part("seen")
-        topic = place[: place.rindex("/")]
-        key = blake2b(f"{topic}\n{message}".encode(), digest_size=8).digest()
+        topic = self._topics.get(place)
+        if topic is None:
+            topic = self._topics[place] = blake2b((place.rpartition("/")[0] + "\n").encode(), digest_size=8)
+        digest = topic.copy()
+        digest.update(message.encode())
+        key = digest.digest()
         payload = crc32(raw)
         old = seen.get(key)
         oldest = now - self._playbook.times.dedupe

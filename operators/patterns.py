@@ -114,7 +114,8 @@ def add_time(pattern: Pattern, at: int) -> None:
 def repeated(patterns: Patterns, pattern: Pattern, within: int) -> int:
     """How often it was done in the last `within` ms, since it was last decided or taken away."""
     after = max(patterns.until, pattern.until, pattern.fired, pattern.since - within)
-    return sum(at > after for at in pattern.times)
+    times = pattern.times
+    return len(times) if not times or min(times) > after else len([at for at in times if at > after])
 
 
 def forget(patterns: Patterns, older_than: int, with_basket: bool) -> None:

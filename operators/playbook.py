@@ -89,6 +89,7 @@ class Times(NamedTuple):
     alignment: int
     grace: int
     idle_delay: int
+    settle: int
     dedupe: int
 
 

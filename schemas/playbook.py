@@ -90,7 +90,11 @@ class Trigger(Section):
 
 
 class Engine(Section):
-    """How the scope runs. `shards` and `partitions` are fixed once a state directory exists."""
+    """How the scope runs. `shards` and `partitions` are fixed once a state directory exists.
+
+    `idle: follow`: when all partitions are proven empty, time follows the broker's clock, `idle_delay`
+    behind it. `settle`: how long after an outage of the broker emptiness is not believed.
+    """
 
     shards: int = 8
     partitions: int = 4
@@ -102,6 +106,7 @@ class Engine(Section):
     grace: str = "0s"
     idle: Literal["follow", "hold"] = "follow"
     idle_delay: str = "2s"
+    settle: str = "10s"
     dedupe: str = "24h"
     hot_customers: int = 50_000
     hot_identifiers: int = 250_000
