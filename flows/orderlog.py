@@ -52,6 +52,7 @@ class OrderLog:
         self.void = 0
         self.incarnation = -1
         self.broker_time = -1  # of the last acknowledged record, ms
+        self.latency = 0.0  # seconds that its acknowledgement took
         self._producer = kafka.producer(brokers, **{"queue.buffering.max.ms": 0})
         self._acknowledged: int | None = None
         self._last = position - 1
@@ -173,6 +174,7 @@ class OrderLog:
             self._error = error
         else:
             self._acknowledged = message.offset()
+            self.latency = message.latency() or 0.0
             stamp = message.timestamp()[1]
             # The embedded broker reports 1234; it runs on this machine, so this clock is its clock.
             self.broker_time = max(self.broker_time, stamp if stamp > 10**9 else int(time.time() * 1000))

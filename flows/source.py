@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
@@ -40,11 +40,6 @@ class Resume(msgspec.Struct, array_like=True, frozen=True):
     ended: bool
     ends_at: dict[str, int] | None
     finished: bool
-
-
-class Pending(NamedTuple):
-    cut: Cut
-    sent: float
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -89,7 +84,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._limit = max(1000, HELD_EVENTS // len(inputs))
         self._probe = Probe(run.brokers, inputs)
         self._pace = Pace(self._times.epoch / 1000)
-        self._pending: Pending | None = None
+        self._pending: Cut | None = None
         self._last_cut = self._last_probe = time.monotonic()
         self._probed_time = -1
         self._trust_from = 0.0
@@ -195,9 +190,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             if self._log.acknowledged() is None:
                 self._poll()
                 return []
-            if time.monotonic() - self._pending.sent > OUTAGE:
+            if self._log.latency > OUTAGE:
                 self._distrust()
-            return [self._release(self._pending.cut, self._log.confirm())]
+            return [self._release(self._pending, self._log.confirm())]
         if self._run.stop.is_set():
             raise StopIteration
         if self._pace.full:
@@ -215,7 +210,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             self._blocked = cut is None or cut.events * 4 < self._cut_events <= front.held
             if cut is not None:
                 self._log.append(cut)
-                self._pending = Pending(cut, now)
+                self._pending = cut
             else:
                 self._last_cut = now
         return []
