@@ -49,8 +49,9 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
     shard = shard_of(customer_id, book.engine.shards)
     with reading.newest(root / f"shard-{shard:02d}") as database:
         stored = database.get(b"c" + customer_id.encode()) if database is not None else None
-        watermark = _about(database.get(META) or b"")[1] if database is not None else -1
+        about = database.get(META) if database is not None else None
     record = records.decode(customer_id, stored) if stored else records.Record(customer_id)
+    watermark = _about(about)[1] if about else -1  # this shard's first checkpoint may be still to come
     now = watermark if at is None else at
     core: records.Core = record.part("core")
     return {

@@ -53,7 +53,8 @@ class OrderLog:
         self.incarnation = -1
         self.broker_time = -1  # of the last acknowledged record, ms
         self.latency = 0.0  # seconds that its acknowledgement took
-        self._producer = kafka.producer(brokers, **{"queue.buffering.max.ms": 0})
+        # However long the broker is away, the cut waits: nothing goes on without it and nothing is lost.
+        self._producer = kafka.producer(brokers, **{"queue.buffering.max.ms": 0, "message.timeout.ms": 0})
         self._acknowledged: int | None = None
         self._last = position - 1
         self._error: KafkaError | None = None

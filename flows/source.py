@@ -206,7 +206,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             or (front.held and waited >= self._times.cut / 1000)
             or waited >= self._times.heartbeat / 1000
         ):
-            cut = front.propose(self._log.incarnation, self._cut_events)
+            # The answer to an empty cut is the only news of the broker's time that an idle scope gets.
+            cut = front.propose(self._log.incarnation, self._cut_events, always=self._follow)
             self._blocked = cut is None or cut.events * 4 < self._cut_events <= front.held
             if cut is not None:
                 self._log.append(cut)

@@ -112,5 +112,7 @@ def _say(text: str) -> None:
 
 def follow_parent() -> None:
     """In a child: end when standard input closes, because the supervisor is gone."""
-    sys.stdin.buffer.read()
+    # Not sys.stdin: the thread would hold its lock when the process ends, and Python aborts on that.
+    while os.read(0, 1024):
+        pass
     os._exit(1)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException
@@ -21,6 +22,7 @@ from flows import kafka
 from flows.cloudevents import Headers
 from flows.kafka import KafkaTrouble, Place
 from flows.orderlog import Superseded
+from schemas.topics import LARGEST
 
 VISIBLE = 60.0  # seconds until committed records must be readable
 TRANSACTION_MS = 120_000  # how long the broker may be away in the middle of a transaction
@@ -52,6 +54,7 @@ class Writer:
                 "transaction.timeout.ms": TRANSACTION_MS,
                 "linger.ms": 1,
                 "compression.type": "lz4",
+                "message.max.bytes": LARGEST,
             },
         )
         try:
@@ -69,7 +72,7 @@ class Writer:
         self._ends: dict[str, int] = {}
         self._busy = self._closing = False
         self._failure: BaseException | None = None
-        self._rejected: KafkaError | None = None
+        self._rejected: tuple[KafkaError, kafka.Record] | None = None
         self._thread = threading.Thread(target=self._run, name=transactional_id, daemon=True)
 
     def start(self) -> None:
@@ -105,7 +108,13 @@ class Writer:
         while late:
             for topic, end in list(late.items()):
                 place = (topic, self._places[topic])
-                if kafka.bounds(self._reader, place)[1] >= end:
+                try:
+                    seen = kafka.bounds(self._reader, place)[1]
+                except KafkaTrouble:
+                    if time.monotonic() > until:
+                        raise
+                    continue
+                if seen >= end:
                     self._visible[topic] = end
                     del late[topic]
                 elif time.monotonic() > until:
@@ -133,10 +142,18 @@ class Writer:
             self._producer.abort_transaction(30)
 
     def _check(self) -> None:
-        if self._failure is not None and "_FENCED" in repr(self._failure.args):
+        failure = self._failure
+        if failure is None:
+            return
+        if isinstance(failure, KafkaTrouble):
+            raise failure
+        if "_FENCED" in repr(failure.args):
             raise Superseded(f"another oncue took over the output of {self._id}; this one stops")
-        if self._failure is not None:
-            raise KafkaTrouble(f"the output of {self._id} failed: {self._failure}") from self._failure
+        why = failure.args[0].str() if isinstance(failure, KafkaException) else failure
+        raise KafkaTrouble(
+            f"the output of {self._id} failed: {why}. Start again with the same command: what was not "
+            "committed is sent again"
+        ) from failure
 
     def _run(self) -> None:
         while True:
@@ -175,26 +192,43 @@ class Writer:
                         break
                     except BufferError:
                         producer.poll(0.1)
-            while True:
-                try:
-                    producer.commit_transaction(30)
-                    return True
-                except KafkaException as error:
-                    if not error.args[0].retriable():
+                    except KafkaException as error:
+                        if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                            raise _too_large(topic, len(value)) from None
                         raise
+            _insist(producer.commit_transaction)
+            return True
         except KafkaException as error:
             trouble = error.args[0]
             if trouble.fatal() or not trouble.txn_requires_abort():
                 raise
-            if self._rejected is not None and self._rejected.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                raise
-            producer.abort_transaction(30)
+            if self._rejected is not None and self._rejected[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
+                rejected = self._rejected[1]
+                raise _too_large(rejected.topic(), len(rejected.value() or b"")) from None
+            _insist(producer.abort_transaction)
             return False
 
     def _delivered(self, error: KafkaError | None, message: kafka.Record) -> None:
         if error is not None:
-            self._rejected = error
+            self._rejected = error, message  # looked at later: a fenced client's callback must not
             return
         topic, end = message.topic(), message.offset() + 1
         if end > self._ends.get(topic, 0):
             self._ends[topic] = end
+
+
+def _insist(call: Callable[[float], None]) -> None:
+    """However long the broker is away."""
+    while True:
+        try:
+            return call(30)
+        except KafkaException as error:
+            if not error.args[0].retriable():
+                raise
+
+
+def _too_large(topic: str, size: int) -> KafkaTrouble:
+    return KafkaTrouble(
+        f"{topic} does not take a record of {size:,} bytes: its max.message.bytes is less. Raise it, to {LARGEST} "
+        "at most, then start again with the same command"
+    )

@@ -141,7 +141,7 @@ class Customers:
             self._retire(record, op[2], op[3])
         else:
             self._fire_before(record, before, watermark, op[3])
-            self._expect(record, op[2])
+            self._expect(record, op[2], max(before, min(op[3], watermark)))
 
     def _retire(self, record: Record, winner: str, number: int) -> None:
         alarm = _alarm(record.part("core"))
@@ -150,22 +150,23 @@ class Customers:
         self._timers.set(record.id, alarm, -1)
         self._records.drop(record.id)
 
-    def _expect(self, record: Record, number: int) -> None:
+    def _expect(self, record: Record, number: int, decided: int) -> None:
+        """`decided`: everything due by then is decided, here and where the move comes from."""
         queue: Queue = record.part("queue")
         early = queue.early.pop(number, None)
         if early is None:
             # Its timers stand still from here: the alarm comes back when the queue has drained.
             self._timers.set(record.id, _alarm(record.part("core")), -1)
-            queue.waiting = number
+            queue.waiting, queue.decided = number, decided
         else:
-            self._absorb(record, early)
+            self._absorb(record, early, decided)
         self._records.touch(record)
 
     def _arrive(self, record: Record, number: int, payload: bytes, before: int, watermark: int) -> None:
         queue: Queue = record.part("queue")
         if queue.waiting == number:
             queue.waiting = 0
-            self._absorb(record, payload, armed=False)
+            self._absorb(record, payload, queue.decided, armed=False)
             self._drain(record, queue, before, watermark)
         elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
             queue.early[number] = payload
@@ -173,13 +174,15 @@ class Customers:
         else:
             self.repeated_moves += 1
 
-    def _absorb(self, record: Record, payload: bytes, armed: bool = True) -> None:
+    def _absorb(self, record: Record, payload: bytes, decided: int, armed: bool = True) -> None:
         core: Core = record.part("core")
         old = _alarm(core) if armed else -1
         theirs = records.decode(record.id, payload)
         records.merge(record, theirs, self._plans)
         for rule in self._playbook.rules.values():
             if rule.kind == "absence" and record.has(rule.part):
+                # A basket that only the merge has filled gives no reason for what is past.
+                patterns.settle(record.part(rule.part), decided - rule.wait - self._grace, rule.basket)
                 self._plan_alarm(record, rule)
         self._timers.set(record.id, old, _alarm(record.part("core")))
         self._records.touch(record)
@@ -277,23 +280,22 @@ class Customers:
                 pattern.times = []
 
     def _is_duplicate(self, record: Record, place: str, message: str, at: int, raw: bytes, now: int) -> bool:
-        """The same message of the same topic within the window; with another payload it counts."""
+        """The same message of the same topic within the window; with another payload it is another."""
         seen = record.part("seen")
         topic = self._topics.get(place)
         if topic is None:
             topic = self._topics[place] = blake2b((place.rpartition("/")[0] + "\n").encode(), digest_size=8)
         digest = topic.copy()
-        digest.update(message.encode())
+        digest.update(b"%d\n%b" % (crc32(raw), message.encode()))
         key = digest.digest()
-        payload = crc32(raw)
-        old = seen.get(key)
         oldest = now - self._playbook.times.dedupe
-        if old is not None and old[1] == payload and old[0] >= oldest:
+        old = seen.get(key)
+        if old is not None and old >= oldest:
             return True
         if seen and len(seen) % 64 == 0:
-            for stale in [key for key, entry in seen.items() if entry[0] < oldest]:
+            for stale in [key for key, when in seen.items() if when < oldest]:
                 del seen[stale]
-        seen[key] = (at, payload)
+        seen[key] = at
         return False
 
     # --- time ------------------------------------------------------------------------------------------

@@ -62,6 +62,8 @@ class Reader:
             event = self._decode(raw)
         except msgspec.ValidationError as error:
             raise BadEvent("wrong-type", str(error)) from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:  # in what the header left unread
+            raise BadEvent("not-json", str(error)) from None
         name = event.event if event.event is not None and event.type == "track" else event.type
         contract, measures, reactions = self._plans.get(name) or self._plan(name)
         properties = event.properties

@@ -44,7 +44,7 @@ class Expression:
                 raise ValueError(f"unknown name {node.id!r} in the condition {text!r}{hint}")
         self.text = text
         self.names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-        code = compile(tree, "<condition>", "eval")
+        code = compile(ast.fix_missing_locations(_Guarded().visit(tree)), "<condition>", "eval")
         self._run: Callable[[dict[str, Any], Mapping[str, Any]], Any] = lambda g, facts: eval(code, g, facts)
 
     def test(self, facts: Mapping[str, Any]) -> bool:
@@ -55,3 +55,16 @@ class Expression:
             if any(facts.get(name) is None for name in self.names):
                 return False
             raise
+
+
+class _Guarded(ast.NodeTransformer):
+    """`a > 5` becomes `a is not None and a > 5`, so that it is false where there is no `a`."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        if not any(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for op in node.ops):
+            return node
+        names = dict.fromkeys(inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name))
+        there: list[ast.expr] = [
+            ast.Compare(ast.Name(name, ast.Load()), [ast.IsNot()], [ast.Constant(None)]) for name in names
+        ]
+        return ast.BoolOp(ast.And(), [*there, node]) if there else node

@@ -75,7 +75,7 @@ def tiers(features: Sequence[Feature]) -> tuple[Tier, ...]:
 
 
 def add(panes: Panes, plan: Sequence[Tier], at: int, value: Any) -> None:
-    """Count `value`, which happened at `at` (ms)."""
+    """Count `value`, which happened at `at` (ms); None where the measure has no values."""
     for width, keep, components in plan:
         tier = panes.get(width)
         if tier is None:
@@ -89,19 +89,18 @@ def add(panes: Panes, plan: Sequence[Tier], at: int, value: Any) -> None:
         for component in components:
             if component == "n":
                 pane["n"] = pane.get("n", 0) + 1
-            elif value is not None:
-                if component == "s":
-                    pane["s"] = pane.get("s", 0) + value
-                elif component == "d":
-                    seen = pane.get("d")
-                    if seen is None:
-                        pane["d"] = {value: 1}
-                    else:
-                        seen[value] = 1
+            elif component == "s":
+                pane["s"] = pane.get("s", 0) + value
+            elif component == "d":
+                seen = pane.get("d")
+                if seen is None:
+                    pane["d"] = {value: 1}
                 else:
-                    old = pane.get(component)
-                    new = [at, value] if component in "fl" else value
-                    pane[component] = new if old is None else _PICK[component](old, new)
+                    seen[value] = 1
+            else:
+                old = pane.get(component)
+                new = [at, value] if component in "fl" else value
+                pane[component] = new if old is None else _PICK[component](old, new)
 
 
 def merge(panes: Panes, other: Panes, plan: Sequence[Tier]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 MILLION = 1_000_000
+MOST = 10**15
 _DIGITS = {
     **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
     **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
@@ -28,7 +29,8 @@ def millionths(number: Any) -> int:
 def _exact(number: Any, unit: int) -> int:
     if type(number) not in (int, float):
         raise ValueError(f"expected a number, got {type(number).__name__} {number!r:.40}")
-    if not -1e15 < number < 1e15:
+    # A thousand of the largest still fit the 64 bits that state keeps of an integer.
+    if not -MOST < number * unit < MOST:
         raise ValueError(f"{number!r} is out of range")
     exact: int = round(number * unit)
     return exact

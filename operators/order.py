@@ -135,8 +135,8 @@ class Front:
         """No more input than up to `ends` (one per channel partition)."""
         self.ends_at = ends
 
-    def propose(self, incarnation: int, most: int = NEVER) -> Cut | None:
-        """The next cut, of about `most` events at most, or None when it would change nothing."""
+    def propose(self, incarnation: int, most: int = NEVER, always: bool = False) -> Cut | None:
+        """The next cut, of about `most` events at most; None when it would change nothing, unless `always`."""
         limit = min(self._aligned_limit(), self._sized_limit(most))
         ends: dict[int, int] = {}
         count = 0
@@ -165,7 +165,7 @@ class Front:
         least = min(clocks)
         last = least == NEVER and not self.ended
         watermark = max(self.watermark, self.latest() if least == NEVER else least)
-        if not ends and watermark == self.watermark and not last:
+        if not ends and watermark == self.watermark and not last and not always:
             return None
         return Cut(incarnation, self.number + 1, watermark, ends, count, last)
 

@@ -80,6 +80,13 @@ def is_open(patterns: Patterns, pattern: Pattern, with_basket: bool) -> bool:
     return not with_basket or basket(patterns, pattern).items > 0
 
 
+def settle(patterns: Patterns, up_to: int, with_basket: bool) -> None:
+    """Count what was begun by `up_to` as decided."""
+    for pattern in patterns.keys.values():
+        if pattern.since <= up_to and is_open(patterns, pattern, with_basket):
+            pattern.fired = pattern.since
+
+
 def basket(patterns: Patterns, pattern: Pattern) -> Basket:
     """What lies in the basket: lines since the last order, added up per product."""
     after = max(patterns.until, pattern.until)

@@ -184,7 +184,7 @@ class _Compiler:
             line = self.line("features", name)
             measure = measures.get(feature.measure)
             if measure is None:
-                if feature.measure in self.raw.get("measures", ()):
+                if feature.measure in self.written("measures"):
                     continue  # its own mistake is already listed
                 self.wrong(
                     line, path, f"unknown measure {feature.measure!r}{_hint(feature.measure, measures)}"
@@ -221,7 +221,7 @@ class _Compiler:
             if trigger.kind == "repeat" and trigger.times < 2:
                 self.wrong(line, path + ".times", "a repeat needs times: 2 or more")
             for fact in trigger.facts:
-                if fact not in features and fact not in self.raw.get("features", ()):
+                if fact not in features and fact not in self.written("features"):
                     self.wrong(line, path + ".facts", f"unknown feature {fact!r}{_hint(fact, features)}")
             for event in trigger.removes:
                 if event not in trigger.on:
@@ -230,7 +230,7 @@ class _Compiler:
             where = None
             if trigger.where is not None:
                 try:
-                    where = Expression(trigger.where, {*features, *extra, *self.raw.get("features", ())})
+                    where = Expression(trigger.where, {*features, *extra, *self.written("features")})
                 except ValueError as error:
                     self.wrong(line, path + ".where", str(error))
             key = self.path(line, path + ".key", trigger.key)
@@ -337,6 +337,11 @@ class _Compiler:
         except ValueError as error:
             self.wrong(line, path, str(error))
             return lambda properties: []
+
+    def written(self, section: str) -> Collection[str]:
+        """The names in a section, those with mistakes included."""
+        found = self.raw.get(section)
+        return found if isinstance(found, yamlfile.Located) else ()
 
     def line(self, section: str, name: str) -> int:
         return int(self.raw[section].lines[name])

@@ -32,14 +32,16 @@ class Core(msgspec.Struct, array_like=True, gc=False):
 
 class Queue(msgspec.Struct, array_like=True, gc=False):
     """Operations held back until move number `waiting` arrives (0: not waiting), each with the
-    watermark before and after its cut; and moves that came early."""
+    watermark before and after its cut; and moves that came early. What was due by `decided` had been
+    decided when the wait began."""
 
     waiting: int = 0
     held: list[tuple[tuple[Any, ...], int, int]] = []
     early: dict[int, bytes] = {}
+    decided: int = -1
 
 
-Seen = dict[bytes, tuple[int, int]]  # digest of (topic, message id) -> (event time, payload digest)
+Seen = dict[bytes, int]  # digest of (topic, message id, payload) -> event time
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[str, Callable[[bytes], Any]] = {
@@ -139,8 +141,8 @@ def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 
 
 def _merge_seen(mine: Seen, theirs: Seen, _: Any) -> None:
-    for key, entry in theirs.items():
-        mine[key] = max(entry, mine.get(key, entry))
+    for key, at in theirs.items():
+        mine[key] = max(at, mine.get(key, at))
 
 
 CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {

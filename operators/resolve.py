@@ -78,11 +78,9 @@ class Resolver:
                     (customers.BAD, place, offset, arrived, reason, detail, raw)
                 )
         self._count(places, received)
-        self._finish(packs, batch)
+        last = self._finish(packs, batch)
         return [
-            Pack(
-                shard, batch.number, batch.watermark, batch.before, batch.run, newest, batch.last, operations
-            )
+            Pack(shard, batch.number, batch.watermark, batch.before, batch.run, newest, last, operations)
             for shard, operations in enumerate(packs)
         ]
 
@@ -93,15 +91,18 @@ class Resolver:
                 topic = place.rpartition("/")[0]
                 totals[topic] = totals.get(topic, 0) + count
 
-    def _finish(self, packs: list[list[Operation]], batch: Batch) -> None:
+    def _finish(self, packs: list[list[Operation]], batch: Batch) -> bool:
+        """Whether the shards are to close their books: the input has ended, or since then all is home."""
         progress = self.progress
-        if batch.number % LEDGER_EVERY == 0 or batch.last:
-            packs[0].append((customers.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
         progress.ended = progress.ended or batch.last
-        if progress.ended and not progress.announced and not self._open:
+        home = progress.ended and not progress.announced and not self._open
+        if batch.number % LEDGER_EVERY == 0 or batch.last or home:
+            packs[0].append((customers.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
+        if home:
             progress.announced = True
             packs[0].append((customers.PASS, tuple(effects.command("done"))))
         progress.open_moves = sorted(self._open)
+        return batch.last or home
 
     def _linked(
         self,

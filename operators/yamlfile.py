@@ -22,18 +22,24 @@ def load(text: str) -> Located:
     """The document's top mapping. Raises BadYaml with line and column."""
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if not isinstance(node, yaml.MappingNode):
+            raise BadYaml("line 1: a playbook is a mapping of sections such as scope, sources and triggers")
+        value = _build(node, yaml.SafeLoader(""), ())
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise BadYaml(f"{where}not YAML: {error.problem}") from None
-    if not isinstance(node, yaml.MappingNode):
-        raise BadYaml("line 1: a playbook is a mapping of sections such as scope, sources and triggers")
-    value = _build(node, yaml.SafeLoader(""))
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise BadYaml(f"line {line}: not YAML: {error.reason}") from None
     assert isinstance(value, Located)
     return value
 
 
-def _build(node: yaml.Node, loader: Any) -> Any:
+def _build(node: yaml.Node, loader: Any, inside: tuple[yaml.Node, ...]) -> Any:
+    if node in inside:
+        raise BadYaml(f"line {node.start_mark.line + 1}: an alias stands inside what it names")
+    inside = *inside, node
     if isinstance(node, yaml.MappingNode):
         found = Located()
         found.line = node.start_mark.line + 1
@@ -43,9 +49,12 @@ def _build(node: yaml.Node, loader: Any) -> Any:
             name = str(key.value)
             if name in found:
                 raise BadYaml(f"line {key.start_mark.line + 1}: {name!r} is there twice")
-            found[name] = _build(value, loader)
+            found[name] = _build(value, loader, inside)
             found.lines[name] = key.start_mark.line + 1
         return found
     if isinstance(node, yaml.SequenceNode):
-        return [_build(item, loader) for item in node.value]
-    return loader.construct_object(node)
+        return [_build(item, loader, inside) for item in node.value]
+    try:
+        return loader.construct_object(node)
+    except ValueError as error:  # a date that does not exist
+        raise BadYaml(f"line {node.start_mark.line + 1}: {error}") from None

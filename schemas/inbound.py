@@ -17,7 +17,7 @@ import msgspec
 EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
 Price = Annotated[float, msgspec.Meta(ge=0)]
-Quantity = Annotated[int, msgspec.Meta(ge=1)]
+Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
 Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 

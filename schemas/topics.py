@@ -17,14 +17,18 @@ class Output(NamedTuple):
 
 
 _KEEP = {"retention.ms": str(30 * 86_400_000)}
+LARGEST = (
+    16 * 1024 * 1024
+)  # bytes; a dead letter is a third larger than its event, a move is a whole customer
+_LARGE = {"max.message.bytes": str(LARGEST)}
 
 OUTPUTS = (
     Output("triggers", "customer id", False, {"retention.ms": str(7 * 86_400_000)}),
     Output("decisions", "customer id", False, {"retention.ms": str(30 * 86_400_000)}),
-    Output("dead-letters", "source topic/partition/offset", False, _KEEP),
+    Output("dead-letters", "source topic/partition/offset", False, _KEEP | _LARGE),
     Output("identities", "customer id", False, {"retention.ms": "-1"}),
     Output("ledger", "shard", False, _KEEP),
-    Output("moves", "surviving customer id", False, _KEEP),
+    Output("moves", "surviving customer id", False, _KEEP | _LARGE),
     Output("control", "command", True, {"retention.ms": "-1"}),
 )
 ORDER = "order"

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from state.errors import REBUILD, StateError
+from state.errors import REBUILD, StateError, unusable
 
 FORMAT = 1
 
@@ -46,7 +46,7 @@ class Directory:
             )
         wanted = {"format": FORMAT, "scope": self.root.name, **fixed}
         if about.exists():
-            self._compare(json.loads(about.read_text()), wanted)
+            self._compare(_read(about), wanted)
             return
         try:
             self.recovery.mkdir(parents=True, exist_ok=True)
@@ -56,14 +56,14 @@ class Directory:
             draft.write_text(json.dumps(wanted, indent=2) + "\n")
             draft.replace(about)
         except OSError as error:
-            raise StateError(f"cannot make the state directory {self.root}: {error.strerror}") from None
+            raise unusable(f"cannot make the state directory {self.root}", error) from None
 
     def lock(self) -> None:
         """Keep every other process out for as long as this one, or a child it passes the lock to, lives."""
         try:
             handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise StateError(f"cannot write in the state directory {self.root}: {error.strerror}") from None
+            raise unusable(f"cannot write in the state directory {self.root}", error) from None
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -80,8 +80,11 @@ class Directory:
     def remember(self, playbook: str) -> None:
         """Keep the playbook that the state is being made with beside it, for reading the state."""
         draft = self.root / "playbook.tmp"
-        draft.write_text(playbook)
-        draft.replace(self.root / "playbook.yaml")
+        try:
+            draft.write_text(playbook)
+            draft.replace(self.root / "playbook.yaml")
+        except OSError as error:
+            raise unusable(f"cannot write in the state directory {self.root}", error) from None
 
     @property
     def lock_handle(self) -> int:
@@ -102,3 +105,13 @@ class Directory:
                 f"the state in {self.root} was made for something else: {'; '.join(wrong)}. Use the old "
                 f"settings, or another --state. {REBUILD}"
             )
+
+
+def _read(about: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(about.read_text())
+    except (ValueError, OSError) as error:
+        raise unusable(f"cannot read {about}", error) from None
+    if not isinstance(found, dict):
+        raise StateError(f"{about} is not what oncue wrote there. {REBUILD}")
+    return found

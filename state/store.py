@@ -26,7 +26,10 @@ from rocksdict import (
     WriteOptions,
 )
 
-from state.errors import REBUILD, StateError
+from state.errors import REBUILD, StateError, unusable
+
+# A checkpoint's own name, its last write: RocksDB takes a MANIFEST that was cut short for a shorter history.
+NAME = b"!checkpoint"
 
 _block_cache = Cache(256 * 1024 * 1024)  # shared by all stores of the process
 
@@ -57,9 +60,11 @@ class Store:
         try:
             if self.saved is not None:
                 _link(self.saved, live)
-            self._db = Rdict(str(live), _options())
+            self._db = Rdict(str(live), _options(new=self.saved is None))
         except Exception as error:
-            raise StateError(f"cannot open the state in {folder}: {error}. {REBUILD}") from None
+            raise unusable(f"cannot open the state in {self._origin}", error) from None
+        if self.saved is not None and self.get(NAME) != self.saved.name.encode():
+            raise StateError(f"the state in {self.saved} is not whole, its MANIFEST was cut short. {REBUILD}")
         self._writing = WriteOptions()
         # A property, whatever the stub says.
         setattr(self._writing, "disable_wal", True)  # noqa: B010
@@ -70,7 +75,7 @@ class Store:
             value: bytes | None = self._db.get(key)
             return value
         except Exception as error:
-            raise StateError(f"cannot read the state in {self.folder}: {error}. {REBUILD}") from None
+            raise self._unreadable(error) from None
 
     def write(self, changes: Iterable[tuple[bytes, bytes | None]]) -> None:
         """Put, or with None delete, all or nothing."""
@@ -96,12 +101,21 @@ class Store:
         """Keys and values with low <= key < high, in order."""
         reading = ReadOptions()
         reading.set_iterate_upper_bound(high)
-        yield from self._db.items(from_key=low, read_opt=reading)
+        found = self._db.iter(reading)
+        found.seek(low)
+        while found.valid():
+            yield found.key(), found.value()
+            found.next()
+        try:
+            found.status()  # without asking, damage would look like the end; `items` does not ask
+        except Exception as error:
+            raise self._unreadable(error) from None
 
     def checkpoint(self, cut: int, run: int) -> None:
         """Keep the state as of `cut`. The one before it stays too: until the next snapshot Bytewax
         may still come back to it."""
         path = self.folder / f"ckpt-{cut:012d}-{run:012d}"
+        self.write([(NAME, path.name.encode())])
         try:
             Checkpoint(self._db).create_checkpoint(str(path))
         except Exception as error:
@@ -114,11 +128,16 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def _origin(self) -> Path:
+        """What the live database was made from; that is what is damaged if it is."""
+        return self.folder if self.saved is None else self.saved
+
+    def _unreadable(self, error: Exception) -> StateError:
+        return unusable(f"cannot read the state in {self._origin}", error)
+
     def _unwritable(self, error: Exception) -> StateError:
-        return StateError(
-            f"cannot write the state in {self.folder}: {error}. Nothing is lost: make room or make it "
-            "writable, then start again with the same command."
-        )
+        return unusable(f"cannot write the state in {self.folder}", error)
 
 
 def checkpoints(folder: Path) -> list[tuple[int, int, Path]]:
@@ -147,7 +166,7 @@ def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StateError(f"cannot make the state directory {folder}: {error.strerror}") from None
+        raise unusable(f"cannot make the state directory {folder}", error) from None
 
 
 def _link(checkpoint: Path, live: Path) -> None:
@@ -160,9 +179,9 @@ def _link(checkpoint: Path, live: Path) -> None:
             shutil.copy2(file, live / file.name)
 
 
-def _options() -> Options:
+def _options(new: bool) -> Options:
     options = Options(raw_mode=True)
-    options.create_if_missing(True)
+    options.create_if_missing(new)  # a checkpoint without its CURRENT file must not become an empty database
     options.set_write_buffer_size(32 * 1024 * 1024)
     options.set_max_open_files(512)
     options.set_keep_log_file_num(1)

@@ -1,0 +1,345 @@
+"""A scope of its own on a broker, and `oncue run` on it as real processes that can be killed.
+
+The processes are started as an operator starts them, and started again with the same command.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from confluent_kafka import Producer
+
+from flows import kafka
+from flows import topics as making
+from operators import playbook as playbooks
+from schemas import topics
+from tests.crash.traffic import PARTITIONS, Message, playbook
+
+ROOT = Path(__file__).parents[2]
+EPOCHS = ("100ms", "300ms", "700ms", "1500ms")
+IN_USE = "is in use by process"
+GAVE_UP = "crashes in a row, giving up"
+
+
+_libc = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    """Killed tests leave nothing behind. Workers follow their supervisor by themselves."""
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Run:
+    """A running `oncue run`. `said` is what it wrote to standard error."""
+
+    def __init__(self, command: list[str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as out:
+            # A group of its own, so that the end of a test takes workers along with their supervisor.
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def members(self) -> list[int]:
+        """Process ids of its workers, when it supervises some."""
+        try:
+            found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        except FileNotFoundError:
+            return []
+        return [int(child) for child in found.split()]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def wait(self, seconds: float) -> int:
+        """Its exit code. Raises AssertionError with what it said when it does not end in time."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not end within {seconds} s; it said: {self.said[-2000:]}") from None
+
+    def end(self) -> None:
+        """Kill whatever is left of it, workers included."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class Scope:
+    """Topics, playbook file and state directory of one scope. Leaving the `with` block kills what runs.
+
+    `engine` are settings of the playbook's engine section; every start draws another epoch length.
+    """
+
+    def __init__(self, brokers: str, folder: Path, seed: int = 0, **engine: str) -> None:
+        self.brokers = brokers
+        self.name = f"k{secrets.token_hex(4)}"
+        self.state = folder / "state"
+        self.config = folder / f"{self.name}.yaml"
+        self._folder = folder
+        self._engine = engine
+        self._random = random.Random(seed)
+        self.runs: list[Run] = []
+        self._write("300ms")
+        self.book = playbooks.load(self.config.read_text())
+        making.create(self.book, brokers, PARTITIONS)
+        self._producer = Producer(
+            {"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
+        )
+        self._reader = kafka.consumer(brokers, self.name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for run in self.runs:
+            run.end()
+        self._reader.close()
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Bring to the broker; returns when it has all of them."""
+        for number, (source, partition, value) in enumerate(messages):
+            self._producer.produce(self.book.topics[source], value, partition=partition)
+            if number % 500 == 0:
+                self._producer.poll(0)
+        assert self._producer.flush(60) == 0, "the broker did not take the events"
+
+    def finish(self) -> None:
+        making.finish(self.book, self.brokers)
+
+    def start(self, workers: int = 1, state: Path | None = None) -> Run:
+        self._write(self._engine.get("epoch", self._random.choice(EPOCHS)))
+        command = [
+            sys.executable, "-m", "flows.cli", "run", "--config", str(self.config),
+            "--brokers", self.brokers, "--state", str(state or self.state),
+        ]  # fmt: skip
+        if workers > 1:
+            command += ["--workers", str(workers)]
+        run = Run(command, self._folder / f"run-{len(self.runs)}.log")
+        self.runs.append(run)
+        return run
+
+    def ordered(self) -> int:
+        """How many records the order topic holds."""
+        return kafka.bounds(self._reader, (topics.order(self.name), 0))[1]
+
+    def complete(self, seconds: float = 60, workers: int = 1) -> Run:
+        """Start, as often as it takes while an older worker still holds the lock, until the input ends."""
+        until = time.monotonic() + seconds
+        while True:
+            run = self.start(workers)
+            code = run.wait(max(1.0, until - time.monotonic()))
+            if code == 0:
+                return run
+            assert IN_USE in run.said, f"exit code {code}: {run.said[-2000:]}"
+
+    def _write(self, epoch: str) -> None:
+        self.config.write_text(playbook(self.name, **{**self._engine, "epoch": epoch}))
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Poll. Raises AssertionError when it does not come true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.01)
+
+
+class Feed:
+    """Sends messages from a thread at a steady rate, as far as it is allowed to."""
+
+    def __init__(self, scope: Scope, messages: Sequence[Message], rate: float) -> None:
+        self._scope = scope
+        self._messages = messages
+        self._rate = rate
+        self._allowed = 0
+        self._sent = 0
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self._more = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def allow(self, share: float) -> None:
+        with self._more:
+            self._allowed = max(self._allowed, round(len(self._messages) * share))
+            self._more.notify_all()
+
+    def rest(self) -> None:
+        """All that is left, at once; returns when it is on the broker."""
+        self._stop.set()
+        self.allow(1)
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        self._scope.send(self._messages[self._sent :])
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self.allow(1)
+        self._thread.join()
+
+    def _run(self) -> None:
+        step = max(1, round(self._rate / 20))
+        try:
+            while not self._stop.wait(step / self._rate) and self._sent < len(self._messages):
+                with self._more:
+                    while self._sent >= self._allowed and not self._stop.is_set():
+                        self._more.wait()
+                    end = min(self._sent + step, self._allowed)
+                if not self._stop.is_set():
+                    self._scope.send(self._messages[self._sent : end])
+                    self._sent = end
+        except BaseException as error:
+            self._error = error
+
+
+@dataclass
+class Story:
+    """What was done to a run. `rushed`: kills before it had made a cut; `locked`: starts while a worker
+    of the one before still lived; `surprises`: ends that nobody asked for."""
+
+    kills: int = 0
+    rushed: int = 0
+    starts: int = 0
+    locked: int = 0
+    gave_up: int = 0
+    seconds: float = 0.0
+    surprises: list[str] = field(default_factory=list)
+
+
+def kill_again_and_again(
+    scope: Scope, messages: Sequence[Message], kills: int, seed: int, workers: int = 1, pace: float = 1.0,
+    life: float = 0.7,
+) -> Story:  # fmt: skip
+    """Feed the scope and kill what runs, `kills` times at random moments, some in quick succession; then
+    let it end. Each life gets a share of the events, some before it starts and some while it runs; the end
+    of the input is announced before the last kill. `pace`: seconds in which a share is sent; `life`: how long it
+    lives on average after its first cut."""
+    rng = random.Random(seed)
+    story = Story()
+    began = time.monotonic()
+    rush = 0
+    run: Run | None = None
+    with Feed(scope, messages, max(200.0, len(messages) / (kills + 1) / pace)) as feed:
+        while story.kills < kills:
+            feed.allow((story.kills + 0.3) / (kills + 1))
+            if story.kills == kills - 1:
+                feed.rest()
+                scope.finish()
+            before = scope.ordered()
+            if run is None or not run.alive:
+                run = scope.start(workers)
+                story.starts += 1
+            if rush:
+                rush -= 1
+                story.rushed += 1
+                _live(run, rng.uniform(0.02, 1.2))
+            else:
+                rush = rng.choice((1, 2)) if rng.random() < 0.3 else 0
+                _await_cuts(scope, run, before + 2)
+                feed.allow((story.kills + 1) / (kills + 1))
+                _live(run, rng.expovariate(1 / life))
+            if run.alive:
+                _strike(rng, run)
+                story.kills += 1
+            elif run.process.returncode == 0 and story.kills == kills - 1:
+                break  # it was quicker: the input had ended
+            else:
+                _note(story, run)
+        if not kills:
+            feed.rest()
+            scope.finish()
+    while run is None or _end(scope, run) != 0:
+        if run is not None and run.process.returncode > 0:
+            _note(story, run)
+        assert len(story.surprises) < 5, story.surprises
+        run = scope.start(workers)
+        story.starts += 1
+    story.seconds = time.monotonic() - began
+    return story
+
+
+def _await_cuts(scope: Scope, run: Run, wanted: int) -> None:
+    """Return when `order` holds so many records, or the run has ended."""
+    until(
+        lambda: not run.alive or scope.ordered() >= wanted, 60, f"{wanted} records; it said {run.said[-500:]}"
+    )
+
+
+def _end(scope: Scope, run: Run) -> int:
+    """Its exit code, however long it takes, as long as it gets on."""
+    while run.alive:
+        before = scope.ordered()
+        until(lambda: not run.alive or scope.ordered() > before, 60, f"cuts or the end; {run.said[-500:]}")  # noqa: B023
+    return run.process.returncode or 0
+
+
+def _live(run: Run, seconds: float) -> None:
+    """Let it run so long; a random moment, not something to wait for."""
+    try:
+        run.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        pass
+
+
+def _strike(rng: random.Random, run: Run) -> None:
+    """SIGKILL: the process, or with workers the supervisor, one of them or all at once."""
+    members = run.members()
+    victim = rng.choice(("supervisor", "member", "member", "all")) if members else "supervisor"
+    if victim == "supervisor":
+        run.kill()
+    elif victim == "all":
+        run.end()
+    else:
+        os.kill(rng.choice(members), signal.SIGKILL)
+        until(
+            lambda: not run.alive or not {*run.members()} & {*members},
+            60,
+            f"the other workers end; {run.said[-500:]}",
+        )
+
+
+def _note(story: Story, run: Run) -> None:
+    if IN_USE in run.said:
+        story.locked += 1
+    elif GAVE_UP in run.said:
+        story.gave_up += 1
+    else:
+        story.surprises.append(f"exit code {run.process.returncode}: {run.said[-1500:]}")

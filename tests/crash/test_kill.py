@@ -1,0 +1,127 @@
+"""kill -9, SIGTERM, a lost state directory, more and fewer workers: the result is always the same."""
+
+import random
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.lookup import customer, scope_of
+from tests.brokers import EmbeddedBroker, RealBroker
+from tests.crash.harness import Scope, Story, kill_again_and_again, until
+from tests.crash.traffic import Message, traffic
+from tests.crash.verify import Findings, verify
+
+
+@pytest.fixture
+def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
+    with Scope(kafka.bootstrap, tmp_path, seed=1) as scope:
+        yield scope
+
+
+def exact(scope: Scope, events: int) -> Findings:
+    """All of it is as the oracle says, and there was something to compare."""
+    found = verify(scope.book, scope.brokers, scope.state)
+    assert found.problems == []
+    assert (found.lost, found.duplicated, found.unexpected, found.altered) == (0, 0, 0, 0)
+    assert found.ledger_balanced
+    assert found.events == events
+    assert found.customers_compared > events / 20
+    for kind in ("triggers", "decisions", "dead_letters", "merges", "open_carts"):
+        assert getattr(found, kind) > events / 200, f"{kind}: too few to prove anything"
+    return found
+
+
+def killed(story: Story, kills: int) -> None:
+    """As often as intended, but for a run that reached its end before the last kill."""
+    assert kills - 1 <= story.kills <= kills
+    assert story.surprises == []
+
+
+def test_killed_nine_times_it_loses_nothing_and_repeats_nothing(shop: Scope) -> None:
+    story = kill_again_and_again(shop, traffic(40_000, seed=1), kills=9, seed=1)
+    killed(story, 9)
+    assert exact(shop, 40_000).incarnations > 5
+
+
+def test_two_workers_killed_with_and_without_their_supervisor(shop: Scope) -> None:
+    story = kill_again_and_again(shop, traffic(20_000, seed=2), kills=5, seed=2, workers=2)
+    killed(story, 5)
+    exact(shop, 20_000)
+
+
+def test_it_survives_kills_on_the_embedded_broker_too(mock: EmbeddedBroker, tmp_path: Path) -> None:
+    with Scope(mock.bootstrap, tmp_path, seed=3) as scope:
+        story = kill_again_and_again(scope, traffic(8_000, seed=3), kills=4, seed=3)
+        killed(story, 4)
+        exact(scope, 8_000)
+
+
+def half_way(scope: Scope, messages: list[Message], workers: int = 1):  # type: ignore[no-untyped-def]
+    """Send the first half and start; returns the run when it has ordered some of it, the rest follows."""
+    before = scope.ordered()
+    scope.send(messages[: len(messages) // 2])
+    run = scope.start(workers)
+    until(lambda: scope.ordered() > before + 2 or not run.alive, 60, "cuts")
+    scope.send(messages[len(messages) // 2 :])
+    return run
+
+
+def test_sigterm_ends_it_cleanly_and_the_same_command_continues(shop: Scope) -> None:
+    run = half_way(shop, traffic(10_000, seed=4))
+    run.signal(signal.SIGTERM)
+    assert run.wait(15) == 0, run.said
+    shop.finish()
+    shop.complete()
+    exact(shop, 10_000)
+
+
+def test_a_lost_state_directory_is_rebuilt_from_the_order(shop: Scope) -> None:
+    run = half_way(shop, traffic(10_000, seed=5))
+    until(lambda: any(shop.state.glob("*/shard-*/ckpt-*")) or not run.alive, 60, "a checkpoint")
+    run.kill()
+    shutil.rmtree(shop.state)
+    shop.finish()
+    shop.complete()
+    exact(shop, 10_000)
+
+
+def test_workers_may_become_more_and_fewer(shop: Scope) -> None:
+    messages = traffic(15_000, seed=6)
+    for share, workers in enumerate((1, 2)):
+        run = half_way(shop, messages[share * 5000 : (share + 1) * 5000], workers)
+        if workers == 1:
+            run.signal(signal.SIGTERM)
+            assert run.wait(15) == 0, run.said
+        else:
+            run.end()
+    shop.send(messages[10_000:])
+    shop.finish()
+    shop.complete()
+    exact(shop, 15_000)
+
+
+def test_a_run_that_has_ended_ends_again_at_once_and_adds_nothing(shop: Scope) -> None:
+    shop.send(traffic(3_000, seed=7))
+    shop.finish()
+    shop.complete()
+    first = exact(shop, 3_000)
+    shop.complete()
+    again = exact(shop, 3_000)
+    assert (again.outputs, again.cuts) == (first.outputs, first.cuts)
+
+
+def test_after_kills_a_customer_can_be_looked_up_by_every_identifier(shop: Scope) -> None:
+    kill_again_and_again(shop, traffic(4_000, seed=8), kills=2, seed=8)
+    exact(shop, 4_000)
+    root = scope_of(shop.state)
+    someone = next(
+        found for n in range(50) if (found := customer(root, f"u{n}")) and len(found["identifiers"]) > 2
+    )
+    for identifier in random.Random(8).sample(someone["identifiers"], 3):
+        same = customer(root, identifier)
+        assert same is not None
+        assert same["customer"] == someone["customer"]
+        assert same["waiting_for_move"] == 0

@@ -1,0 +1,132 @@
+"""An oncue that was thought dead comes back; a broker dies under a running one."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.kafka.broker import Unavailable
+from tests.brokers import RealBroker
+from tests.crash.harness import IN_USE, Run, Scope, until
+from tests.crash.test_kill import exact
+from tests.crash.traffic import Message, traffic
+
+
+@pytest.fixture
+def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
+    with Scope(kafka.bootstrap, tmp_path, seed=1) as scope:
+        yield scope
+
+
+def running(scope: Scope, messages: list[Message]) -> Run:
+    """A run that has ordered some of the messages and kept a checkpoint."""
+    scope.send(messages)
+    run = scope.start()
+    until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.alive, 60, "a checkpoint")
+    assert run.alive, run.said
+    return run
+
+
+def frozen(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_one_state_directory_is_for_one_oncue(shop: Scope) -> None:
+    first = running(shop, traffic(2_000, seed=1))
+    second = shop.start()
+    assert second.wait(30) == 2
+    assert f"{IN_USE} {first.process.pid}" in second.said
+    assert "Traceback" not in second.said
+    shop.finish()
+    assert first.wait(60) == 0
+    exact(shop, 2_000)
+
+
+@pytest.mark.parametrize("state", ["copied", "empty"])
+def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: Path, state: str) -> None:
+    messages = traffic(12_000, seed=2)
+    zombie = running(shop, messages[:4_000])
+    shop.send(messages[4_000:8_000])  # so that it has something in its hands
+    zombie.signal(signal.SIGSTOP)
+    until(lambda: frozen(zombie.process.pid), 10, "the process stands still")
+
+    elsewhere = tmp_path / "elsewhere"
+    if state == "copied":
+        shutil.copytree(shop.state, elsewhere)
+    before = shop.ordered()
+    successor = shop.start(state=elsewhere)
+    assert goes_on(shop, successor, before + 2), successor.said
+
+    zombie.signal(signal.SIGCONT)
+    shop.send(messages[8_000:])
+    assert zombie.wait(60) == 2, zombie.said
+    assert "another oncue took over" in zombie.said
+    assert "Traceback" not in zombie.said
+
+    assert successor.alive, successor.said
+    shop.finish()
+    assert successor.wait(60) == 0, successor.said
+    shop.state = elsewhere
+    exact(shop, 12_000)
+
+
+def test_a_zombie_that_wakes_up_after_the_end_adds_nothing(shop: Scope, tmp_path: Path) -> None:
+    messages = traffic(6_000, seed=3)
+    zombie = running(shop, messages)
+    zombie.signal(signal.SIGSTOP)
+    until(lambda: frozen(zombie.process.pid), 10, "the process stands still")
+    own, shop.state = shop.state, tmp_path / "elsewhere"
+    shop.finish()
+    shop.complete()
+    first = exact(shop, 6_000)
+
+    zombie.signal(signal.SIGCONT)
+    assert zombie.wait(60) == 2, zombie.said
+    assert "another oncue took over" in zombie.said
+    again = exact(shop, 6_000)
+    assert (again.outputs, again.cuts) == (first.outputs, first.cuts)
+    # What it wrote to its own directory meanwhile is no harm: the same command goes on from there.
+    shop.state = own
+    shop.complete()
+    exact(shop, 6_000)
+
+
+def goes_on(scope: Scope, run: Run, before: int) -> bool:
+    """Whether it makes further cuts; False when it ends instead."""
+    until(lambda: scope.ordered() > before or not run.alive, 60, "cuts, or the end")
+    return run.alive
+
+
+def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:
+    messages = traffic(12_000, seed=4)
+    try:
+        broker = RealBroker()
+        broker.start()
+    except Unavailable as reason:
+        if os.environ.get("REQUIRE_KAFKA") == "1":
+            pytest.fail(str(reason), pytrace=False)
+        pytest.skip(str(reason))
+    try:
+        with Scope(broker.bootstrap, tmp_path, seed=4) as shop:
+            run = running(shop, messages[:6_000])
+            for share in (6_000, 9_000):
+                broker.kill()
+                broker.restart()
+                before = shop.ordered()
+                shop.send(messages[share : share + 3_000])
+                if not goes_on(shop, run, before):
+                    assert run.process.returncode == 2, run.said
+                    assert "Traceback" not in run.said
+                    run = shop.start()
+            shop.finish()
+            code = run.wait(90)
+            assert code in (0, 2), run.said
+            if code == 2:
+                assert "Traceback" not in run.said
+                shop.complete()
+            exact(shop, 12_000)
+    finally:
+        broker.stop()

@@ -1,0 +1,263 @@
+"""A scope of its own on a broker, and the real program run on it as its users run it.
+
+Nothing here knows how the program works: events go in through Kafka, what comes out is read with a plain
+read_committed consumer, and the program is a process with an exit code and something to say.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from flows import topics as making
+from operators import playbook as playbooks
+from tests.brokers import Broker
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 40.0  # seconds that anything here may take on a busy machine
+
+PLAYBOOK = """
+scope: {scope}
+sources: {{{sources}}}
+identifiers: {{user_id: {{limit: 1}}, email: {{}}, anonymous_id: {{}}}}
+measures:
+  adds: {{on: [Product Added], value: properties.product_id}}
+  orders: {{on: [Order Completed], value: properties.total, unit: money}}
+features:
+  adds_1h: {{measure: adds, aggregate: count, window: 1h}}
+  revenue: {{measure: orders, aggregate: sum}}
+triggers:
+  cart_abandoned:
+    kind: absence
+    on: [Product Added]
+    basket: true
+    key: properties.cart_id
+    unless: [{{on: Order Completed, key: properties.cart_id}}]
+    wait: {wait}
+    channel: email
+    purpose: marketing
+    cooldown: 1h
+    expires: 24h
+    facts: [adds_1h, revenue]
+engine: {{{engine}}}
+"""
+# `hold`: the events are of long ago, a quiet moment must not bring time to today.
+ENGINE = {"shards": "2", "epoch": "200ms", "idle": "hold", "heartbeat": "50ms", "alignment": "1h"}
+
+
+class Record(NamedTuple):
+    partition: int
+    offset: int
+    key: str
+    headers: dict[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return orjson.loads(self.raw)
+
+
+def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    """Poll until it is true; what it gave. Raises AssertionError when it takes too long."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.02)
+    return found
+
+
+class Program:
+    """One `oncue` process. `said` is what it wrote so far, to either stream."""
+
+    def __init__(self, log: Path, *arguments: object, **more: Any) -> None:
+        self._log = log
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+                cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
+                env={**os.environ, "RUST_BACKTRACE": "0"}, **more,
+            )  # fmt: skip
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit code."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still runs after {seconds:.0f} s; it said: {self.said[-3000:]}") from None
+
+    def stop(self, seconds: float = PATIENCE) -> int:
+        """SIGTERM; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def end(self) -> None:
+        """Kill what is left of it, its children included."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+class Scope:
+    """Playbook, topics and state directory of one scope. `close` ends every program that was started.
+
+    `wait` is the trigger's; `engine` are settings of the playbook's engine section.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        name: str,
+        folder: Path,
+        sources: tuple[str, ...] = ("web",),
+        wait: str = "15m",
+        partitions: int = 4,
+        **engine: str,
+    ) -> None:
+        self.broker, self.name, self.folder = broker, name, folder
+        self.state = folder / "state"
+        self.config = folder / "playbook.yaml"
+        self._programs: list[Program] = []
+        settings = ", ".join(f"{key}: {value}" for key, value in {**ENGINE, **engine}.items())
+        listed = ", ".join(f"{source}: {{}}" for source in sources)
+        self.config.write_text(PLAYBOOK.format(scope=name, sources=listed, wait=wait, engine=settings))
+        self.book = playbooks.load(self.config.read_text())
+        self._sources = sources
+        self._counts = partitions
+        self._producer: Producer | None = None
+
+    def create_topics(self) -> None:
+        making.create(self.book, self.broker.bootstrap, self._counts)
+
+    def topic(self, name: str) -> str:
+        return f"{self.name}.{name}"
+
+    # --- programs ---------------------------------------------------------------------------------------
+
+    def oncue(self, *arguments: object, **more: Any) -> Program:
+        program = Program(self.folder / f"program-{len(self._programs)}.log", *arguments, **more)
+        self._programs.append(program)
+        return program
+
+    def run(self, *more: object, **settings: Any) -> Program:
+        return self.oncue(
+            "run", "--config", self.config, "--brokers", self.broker.bootstrap, "--state", self.state, *more,
+            **settings,
+        )  # fmt: skip
+
+    def ask(self, *arguments: object, code: int = 0) -> str:
+        """Run a command to its end; what it said."""
+        program = self.oncue(*arguments)
+        assert program.wait() == code, program.said
+        return program.said
+
+    def finish(self) -> None:
+        making.finish(self.book, self.broker.bootstrap)
+
+    def complete(self, *more: object) -> Program:
+        """Announce the end of the input and run until all of it is worked off."""
+        self.finish()
+        program = self.run(*more)
+        assert program.wait() == 0, program.said
+        return program
+
+    def close(self) -> None:
+        for program in self._programs:
+            program.end()
+
+    # --- Kafka -------------------------------------------------------------------------------------------
+
+    def send(self, *values: bytes | None, source: str = "web", partition: int = 0) -> None:
+        """Bring to one partition of a source's topic; returns when the broker has all of it."""
+        if self._producer is None:
+            self._producer = Producer(
+                {"bootstrap.servers": self.broker.bootstrap, "linger.ms": 1, "message.max.bytes": 8_000_000,
+                 "enable.idempotence": True, "log_level": 0}
+            )  # fmt: skip
+        failed: list[KafkaError] = []
+        for value in values:
+            self._producer.produce(
+                self.topic(source), value, partition=partition,
+                on_delivery=lambda error, _: failed.append(error) if error else None,
+            )  # fmt: skip
+        assert self._producer.flush(PATIENCE) == 0, "the broker did not take the events"
+        assert not failed, failed
+
+    def records(self, name: str) -> list[Record]:
+        """All committed records of one of the scope's topics, partition by partition."""
+        return committed(self.broker, self.topic(name))
+
+    def size(self, name: str) -> int:
+        """The end offsets of a topic, added up."""
+        with reader(self.broker) as client:
+            parts = client.list_topics(self.topic(name), timeout=10).topics[self.topic(name)].partitions
+            return sum(
+                client.get_watermark_offsets(TopicPartition(self.topic(name), p), timeout=10)[1]
+                for p in parts
+            )
+
+    def await_records(self, name: str, count: int, program: Program | None = None) -> list[Record]:
+        """At least so many records, as soon as they are there."""
+
+        def enough() -> list[Record]:
+            assert program is None or program.running, program.said
+            found = self.records(name)
+            return found if len(found) >= count else []
+
+        said = (lambda: program.said[-1000:]) if program is not None else (lambda: "")
+        found: list[Record] = until(enough, f"{count} records in {self.topic(name)} {said()}")
+        return found
+
+
+@contextmanager
+def reader(broker: Broker, isolation: str = "read_committed") -> Iterator[Consumer]:
+    client = Consumer(
+        {"bootstrap.servers": broker.bootstrap, "group.id": "test-reader", "enable.auto.commit": False,
+         "isolation.level": isolation, "enable.partition.eof": True, "auto.offset.reset": "earliest",
+         "fetch.wait.max.ms": 5, "log_level": 0}
+    )  # fmt: skip
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def committed(broker: Broker, topic: str) -> list[Record]:
+    """What a read_committed consumer sees of a topic, from its start to its end."""
+    found: list[Record] = []
+    with reader(broker) as client:
+        parts = set(client.list_topics(topic, timeout=10).topics[topic].partitions)
+        client.assign([TopicPartition(topic, p, 0) for p in parts])
+        while parts:
+            message = client.poll(10)
+            assert message is not None, f"neither a record nor the end of {topic} within 10 s"
+            if message.error() is not None:
+                assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                parts.discard(message.partition())
+                continue
+            found.append(
+                Record(
+                    message.partition(), message.offset(), (message.key() or b"").decode(),
+                    {name: value.decode() for name, value in message.headers() or []}, message.value() or b"",
+                )
+            )  # fmt: skip
+    return sorted(found, key=lambda record: record[:2])

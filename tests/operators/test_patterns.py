@@ -1,0 +1,109 @@
+"""Open patterns."""
+
+from __future__ import annotations
+
+from operators import patterns
+from operators.patterns import MOST_LINES, Basket, Line, Patterns
+
+
+def cart(*lines: Line) -> Patterns:
+    found = Patterns(keys={})
+    for line in lines:
+        pattern = patterns.touch(found, "c1", line.at, f"m{line.at}")
+        patterns.add_line(pattern, line)
+    return found
+
+
+def basket(found: Patterns) -> Basket:
+    return patterns.basket(found, found.keys["c1"])
+
+
+def is_open(found: Patterns) -> bool:
+    return patterns.is_open(found, found.keys["c1"], True)
+
+
+def test_a_basket_adds_up_what_was_put_in_and_taken_out() -> None:
+    found = cart(Line(1, "p1", 2, 1000), Line(2, "p2", 1, 500), Line(3, "p1", -1))
+    assert [(line.product, line.quantity, line.price) for line in basket(found).lines] == [
+        ("p1", 1, 1000), ("p2", 1, 500),
+    ]  # fmt: skip
+    assert (basket(found).value, basket(found).items) == (1500, 2)
+
+
+def test_more_taken_out_than_was_in_is_an_empty_basket_and_no_debt() -> None:
+    found = cart(Line(1, "p1", -5), Line(2, "p1", 1))
+    assert basket(found).items == 1
+
+
+def test_lines_count_in_the_order_of_their_times_not_of_their_arrival() -> None:
+    assert not is_open(cart(Line(2, "p1", -1), Line(1, "p1", 1)))
+
+
+def test_a_stop_closes_what_was_begun_before_it_and_nothing_later() -> None:
+    found = cart(Line(1, "p1", 1))
+    patterns.stop(found, "c1", 5)
+    assert not is_open(found)
+    patterns.add_line(patterns.touch(found, "c1", 6, "m6"), Line(6, "p2", 1))
+    assert is_open(found)
+    assert [line.product for line in basket(found).lines] == ["p2"]
+
+
+def test_a_stop_without_key_closes_all() -> None:
+    found = cart(Line(1, "p1", 1))
+    patterns.stop(found, None, 5)
+    assert not is_open(found)
+
+
+def test_a_stop_that_is_known_before_the_beginning_counts() -> None:
+    found = Patterns(keys={})
+    patterns.stop(found, "c1", 5)
+    patterns.add_line(patterns.touch(found, "c1", 3, "late"), Line(3, "p1", 1))
+    assert not is_open(found)
+
+
+def test_what_was_decided_is_not_open_until_it_is_touched_again() -> None:
+    found = cart(Line(1, "p1", 1))
+    found.keys["c1"].fired = 1
+    assert not is_open(found)
+    patterns.touch(found, "c1", 2, "m2")
+    assert is_open(found)
+
+
+def test_what_is_settled_counts_as_decided_and_later_things_stay_open() -> None:
+    found = cart(Line(1, "p1", 1))
+    patterns.add_line(patterns.touch(found, "c2", 9, "m9"), Line(9, "p1", 1))
+    patterns.settle(found, 5, True)
+    assert [patterns.is_open(found, found.keys[key], True) for key in ("c1", "c2")] == [False, True]
+
+
+def test_repetitions_count_within_their_time_and_since_the_last_decision() -> None:
+    found = Patterns(keys={})
+    for at in (1, 8, 12):
+        patterns.add_time(patterns.touch(found, "p1", at, f"m{at}"), at)
+    mine = found.keys["p1"]
+    assert patterns.repeated(found, mine, within=100) == 3
+    assert patterns.repeated(found, mine, within=10) == 2
+    mine.fired = 8
+    assert patterns.repeated(found, mine, within=100) == 1
+
+
+def test_of_a_merge_the_later_touch_and_the_union_of_the_lines_remain() -> None:
+    mine, theirs = cart(Line(1, "p1", 1)), cart(Line(4, "p2", 1))
+    patterns.stop(theirs, "c2", 7)
+    merged = patterns.merge(mine, theirs)
+    assert (merged.keys["c1"].since, merged.keys["c1"].cause) == (4, "m4")
+    assert [line.product for line in basket(merged).lines] == ["p1", "p2"]
+    assert merged.keys["c2"].until == 7
+
+
+def test_only_what_can_have_no_consequence_is_forgotten() -> None:
+    found = cart(Line(1, "p1", 1))
+    patterns.stop(found, "done", 2)
+    patterns.forget(found, 3, True)
+    assert list(found.keys) == ["c1"]
+
+
+def test_a_cart_keeps_its_newest_lines() -> None:
+    found = cart(*(Line(at, f"p{at}", 1) for at in range(MOST_LINES + 5)))
+    assert basket(found).items == MOST_LINES
+    assert basket(found).lines[-1].product == f"p{MOST_LINES + 4}"

@@ -1,0 +1,341 @@
+"""The whole pipeline in memory, out of the pure core alone, and the same fold the obvious way.
+
+`Simulation` runs Front, Resolver and the Customers shards cut by cut. Moves come back when the test
+says so, shards may lag, and everything may crash. `replay` is what all of that must amount to: one
+shard, and merges that take no time.
+
+Inputs are `{"topic/partition": [(offset, arrived ms, raw bytes), ...]}`; the order of the keys is the
+order of the partitions in the marker of the `order` topic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+import msgspec
+
+from operators import headers, records
+from operators.counts import Counts
+from operators.customers import EXPECT, MOVED, RETIRE, Customers, MoveBody, Operation, Pack
+from operators.effects import Effect
+from operators.identifiers import Identifiers
+from operators.identity import Cluster, Evidence, Identities
+from operators.order import BAD, EVENT, INTERNAL_TIME, MOVE, Arrival, Batch, Cut, Front
+from operators.playbook import Playbook
+from operators.records import Record
+from operators.resolve import Progress, Resolver
+from operators.timers import Alarm, Timers
+from schemas import topics
+from tests.outcome import Outcome
+
+Inputs = Mapping[str, Sequence[tuple[int, int, bytes]]]
+ALL = 1 << 30
+
+
+class Step(NamedTuple):
+    """A cut without its moves. `ends`: place -> end offset of the channel partitions that advanced."""
+
+    ends: Mapping[str, int]
+    watermark: int
+    last: bool = False
+
+
+def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step]) -> Outcome:
+    """The fold of input and cuts by one shard whose moves arrive before the next operation.
+
+    Offsets in `ends` of places that are no inputs (moves, control) are ignored.
+    """
+    places = list(inputs)
+    waiting = arrivals(playbook, inputs)
+    position = dict.fromkeys(places, 0)
+    resolver = Resolver(identities(playbook, Tables({}, {}, {}, {})), 1, Progress(received={}))
+    shard = Shard(playbook, 0)
+    found: list[Effect] = []
+    before = -1
+    for number, step in enumerate(cuts, 1):
+        events: list[Arrival] = []
+        for place in places:
+            start, end = position[place], step.ends.get(place, 0)
+            if end > start:
+                rows = waiting[place]
+                low, high = (bisect_left(rows, it, key=lambda one: one[2]) for it in (start, end))
+                events += rows[low:high]
+                position[place] = end
+        events.sort(key=lambda one: one[:3])
+        batch = Batch(number, step.watermark, before, step.last, 0, places, events)
+        (pack,) = resolver.apply(batch)
+        at_once = msgspec.structs.replace(pack, operations=_instantly(pack.operations, shard.store))
+        found += shard.apply(at_once)
+        before = step.watermark
+    return Outcome(playbook, found, shard.store)
+
+
+def _instantly(operations: Iterable[Operation], store: Store) -> Iterator[Operation]:
+    """Each move arrives right behind the operation that awaits it."""
+    under_way: dict[int, bytes] = {}
+    for op in operations:
+        yield op
+        if op[0] == RETIRE:
+            under_way[op[3]] = store.dropped.encode()
+        elif op[0] == EXPECT:
+            yield MOVED, op[1], op[2], under_way.pop(op[2])
+
+
+def arrivals(playbook: Playbook, inputs: Inputs) -> dict[str, list[Arrival]]:
+    """Every record as the front sees it. What cannot be read takes the time of what was before it."""
+    known = Identifiers(playbook.policies, playbook.region)
+    found: dict[str, list[Arrival]] = {}
+    for index, (place, rows) in enumerate(inputs.items()):
+        found[place], newest = [], -1
+        for offset, arrived, raw in rows:
+            try:
+                at, keys = headers.read(raw, arrived, known)
+                found[place].append((at, index, offset, EVENT, arrived, keys, raw))
+                newest = max(newest, at)
+            except headers.BadHeader as bad:
+                found[place].append((newest, index, offset, BAD, arrived, (bad.reason, bad.detail), raw))
+    return found
+
+
+def cut_up(playbook: Playbook, inputs: Inputs, deliveries: Iterable[Sequence[int]] = ()) -> list[Step]:
+    """The cuts a front makes when round after round so many records of each partition arrive, one
+    cut a round; what is left arrives together. Partitions that are through are proven idle."""
+    places = list(inputs)
+    coming = [iter(rows) for rows in arrivals(playbook, inputs).values()]
+    left = [len(rows) for rows in inputs.values()]
+    front = Front(len(places), 0, playbook.times.alignment)
+    steps: list[Step] = []
+
+    def take() -> bool:
+        cut = front.propose(0)
+        if cut is None:
+            return False
+        front.release(cut, 0, places)
+        steps.append(Step({places[i]: end for i, end in cut.ends.items()}, cut.watermark, cut.last))
+        return True
+
+    for counts in [*deliveries, [ALL] * len(places)]:
+        for index, count in enumerate(counts):
+            for arrival in islice(coming[index], count):
+                front.add(arrival)
+                left[index] -= 1
+        for index, rest in enumerate(left):
+            if not rest:
+                front.proven_idle(index, front.latest())
+        take()
+    front.finish_at([rows[-1][0] + 1 if rows else 0 for rows in inputs.values()])
+    while take():
+        pass
+    return steps
+
+
+class Tables(NamedTuple):
+    """The tables of the identity graph."""
+
+    owners: dict[str, str]
+    clusters: dict[str, Cluster]
+    retired: dict[str, str]
+    evidence: dict[str, Evidence]
+
+
+def identities(playbook: Playbook, tables: Tables) -> Identities:
+    return Identities(playbook.scope, playbook.policies, *tables)
+
+
+class Store(dict[str, Record]):
+    """A shard's customers. Only what was touched is written, as in a worker."""
+
+    def __init__(self, saved: Mapping[str, bytes]) -> None:
+        super().__init__({id: records.decode(id, raw) for id, raw in saved.items()})
+        self.saved = dict(saved)
+        self.dropped = Record("")
+        self._dirty: set[str] = set()
+
+    def touch(self, record: Record) -> None:
+        self[record.id] = record
+        self._dirty.add(record.id)
+
+    def drop(self, id: str) -> None:
+        self.dropped = self.pop(id, Record(id))
+        self._dirty.add(id)
+
+    def write(self) -> None:
+        for id in self._dirty:
+            if id in self:
+                self.saved[id] = self[id].encode()
+            else:
+                self.saved.pop(id, None)
+        self._dirty.clear()
+
+
+class Shard:
+    """One Customers with what a worker keeps for it: records, pending alarms, counts."""
+
+    def __init__(self, playbook: Playbook, number: int, snapshot: bytes | None = None) -> None:
+        saved, alarms, counts = _shard.decode(snapshot) if snapshot else ({}, [], {})
+        self.store = Store(saved)
+        self.alarms: set[Alarm] = set(alarms)
+        self.timers = Timers(lambda low, high: [a for a in sorted(self.alarms) if low <= a[0] < high])
+        self.customers = Customers(playbook, number, self.store, self.timers, counts)
+        self.inbox: list[Pack] = []
+
+    def apply(self, pack: Pack) -> list[Effect]:
+        found = self.customers.apply(pack)
+        self.store.write()
+        for alarm, there in self.timers.changes.items():
+            (self.alarms.add if there else self.alarms.discard)(alarm)
+        self.timers.changes.clear()
+        return found
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode((self.store.saved, sorted(self.alarms), self.customers.counts))
+
+
+_shard = msgspec.msgpack.Decoder(tuple[dict[str, bytes], list[Alarm], Counts])
+_tables = msgspec.msgpack.Decoder(Tables)
+_progress = msgspec.msgpack.Decoder(Progress)
+
+
+class Snapshot(NamedTuple):
+    """Everything that survives a crash, as bytes, and how many effects were out by then."""
+
+    cuts: int
+    offsets: list[int]
+    highest: list[int]
+    watermark: int
+    tables: bytes
+    progress: bytes
+    shards: list[bytes]
+    effects: int
+
+
+class Simulation:
+    """The pipeline. `cut` runs one step; `finish` brings the moves home; `outcome` is what came of it.
+
+    `effects` has every effect by id. `twice` lists ids that came again without a crash, and `altered`
+    those that came again with another body: both are always empty when all is well.
+    """
+
+    def __init__(self, playbook: Playbook, inputs: Inputs, shards: int = 3, internals: int = 2) -> None:
+        self.playbook = playbook
+        self.inputs = inputs
+        self.internals = internals
+        self.places = [*inputs, *(f"{playbook.scope}.moves/{i}" for i in range(internals))]
+        self.moves: list[list[bytes]] = [[] for _ in range(internals)]
+        self.effects: dict[str, Effect] = {}
+        self.twice: list[str] = []
+        self.altered: list[str] = []
+        self.cuts: list[Cut] = []
+        self._arrivals = arrivals(playbook, inputs)
+        self._repeating = False
+        self.front = Front(len(inputs), internals, playbook.times.alignment)
+        self._start(Tables({}, {}, {}, {}), Progress(received={}), [None] * shards)
+
+    def _start(self, tables: Tables, progress: Progress, shards: Sequence[bytes | None]) -> None:
+        self.tables = tables
+        self.resolver = Resolver(identities(self.playbook, tables), len(shards), progress)
+        self.shards = [Shard(self.playbook, i, snapshot) for i, snapshot in enumerate(shards)]
+        for index, place in enumerate(self.inputs):
+            for arrival in self._arrivals[place]:
+                if arrival[2] >= self.front.offsets[index]:
+                    self.front.add(arrival)
+        for index, log in enumerate(self.moves):
+            for offset in range(self.front.offsets[len(self.inputs) + index], len(log)):
+                self._deliver(index, offset)
+
+    def cut(self, step: Step, moves: Sequence[int] = (), lagging: Collection[int] = ()) -> None:
+        """One cut. `moves`: how many come back, per internal partition (all of them when not given);
+        `lagging`: shards that leave it in their inbox for now, as inside an epoch."""
+        ends = {self.places.index(place): end for place, end in step.ends.items()}
+        for index, log in enumerate(self.moves):
+            place = len(self.inputs) + index
+            start = self.front.offsets[place]
+            back = moves[index % len(moves)] if moves else ALL
+            if (end := min(len(log), start + back)) > start:
+                ends[place] = end
+        cut = Cut(0, self.front.number + 1, step.watermark, ends, len(ends), step.last)
+        self.cuts.append(cut)
+        self._run(cut, lagging)
+
+    def finish(self) -> Simulation:
+        """Cuts without channel events until no move is under way."""
+        self._catch_up(())
+        for _ in range(2 + self.resolver.progress.moves):
+            self.cut(Step({}, self.front.watermark))
+        assert not self.resolver.progress.open_moves, "moves that never came back"
+        return self
+
+    def snapshot(self) -> Snapshot:
+        """As at the end of an epoch: every shard has caught up."""
+        self._catch_up(())
+        front = self.front
+        return Snapshot(
+            len(self.cuts), list(front.offsets), list(front.highest), front.watermark,
+            msgspec.msgpack.encode(self.tables), msgspec.msgpack.encode(self.resolver.progress),
+            [shard.encode() for shard in self.shards], len(self.effects),
+        )  # fmt: skip
+
+    def crash(self, back_to: Snapshot, uncommitted: bool = False) -> None:
+        """Lose all memory, start from the snapshot, repeat the recorded cuts that follow it.
+        `uncommitted`: outputs since then are lost too, but for moves that a recorded cut names."""
+        if uncommitted:
+            kept = set(list(self.effects)[: back_to.effects])
+            for index, log in enumerate(self.moves):
+                named = self.front.offsets[len(self.inputs) + index]
+                kept |= {_move_id(raw) for raw in log[:named]}
+                self.moves[index] = [raw for raw in log if _move_id(raw) in kept]
+            self.effects = {id: effect for id, effect in self.effects.items() if id in kept}
+        self.front = Front(len(self.inputs), self.internals, self.playbook.times.alignment)
+        self.front.resume(back_to.offsets, back_to.highest, back_to.cuts, back_to.watermark)
+        self._start(_tables.decode(back_to.tables), _progress.decode(back_to.progress), back_to.shards)
+        self._repeating = True
+        for cut in self.cuts[back_to.cuts :]:
+            assert self.front.has(cut)
+            self._run(cut, ())
+        self._repeating = False
+
+    def outcome(self) -> Outcome:
+        found = {id: record for shard in self.shards for id, record in shard.store.items()}
+        return Outcome(self.playbook, self.effects.values(), found)
+
+    def _run(self, cut: Cut, lagging: Collection[int]) -> None:
+        batch = self.front.release(cut, 0, self.places)
+        for shard, pack in zip(self.shards, self.resolver.apply(batch), strict=True):
+            shard.inbox.append(pack)
+        self._catch_up(lagging)
+
+    def _catch_up(self, lagging: Collection[int]) -> None:
+        for number, shard in enumerate(self.shards):
+            if number not in lagging:
+                packs, shard.inbox = shard.inbox, []
+                for pack in packs:
+                    for effect in shard.apply(pack):
+                        self._collect(effect)
+
+    def _collect(self, effect: Effect) -> None:
+        old = self.effects.get(effect.id)
+        if old is not None:
+            if not self._repeating:
+                self.twice.append(effect.id)
+            if (old.topic, old.key, old.body) != (effect.topic, effect.key, effect.body):
+                self.altered.append(effect.id)
+            return
+        self.effects[effect.id] = effect
+        if effect.topic == topics.MOVES:
+            index = _decode_move(effect.body).number % self.internals
+            self.moves[index].append(effect.body)
+            self._deliver(index, len(self.moves[index]) - 1)
+
+    def _deliver(self, index: int, offset: int) -> None:
+        raw = self.moves[index][offset]
+        self.front.add((INTERNAL_TIME, len(self.inputs) + index, offset, MOVE, 0, None, raw))
+
+
+_decode_move = msgspec.msgpack.Decoder(MoveBody).decode
+
+
+def _move_id(raw: bytes) -> str:
+    return f"move:{_decode_move(raw).number}"

@@ -1,0 +1,97 @@
+"""The cache in front of a store answers as a dict would, however small it is."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from state.cache import Cache
+from state.store import Store
+
+KEYS = st.sampled_from([f"k{n}" for n in range(9)])
+ACTIONS = st.one_of(
+    st.tuples(st.just("set"), KEYS, st.text(max_size=5)),
+    st.tuples(st.just("get"), KEYS, st.just("")),
+    st.tuples(st.just("delete"), KEYS, st.just("")),
+    st.tuples(st.just("write back"), st.just(""), st.just("")),
+    st.tuples(st.just("come back"), st.just(""), st.just("")),
+)
+
+
+def cache_on(store: Store, size: int, prefix: bytes = b"v") -> Cache[str]:
+    return Cache(store, prefix, str.encode, lambda _, raw: raw.decode(), size)
+
+
+@contextmanager
+def stores() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@settings(max_examples=60, deadline=None)
+@given(size=st.integers(0, 4), actions=st.lists(ACTIONS, max_size=60))
+def test_no_write_is_lost_across_generations_write_backs_and_restarts(
+    size: int, actions: list[tuple[str, str, str]]
+) -> None:
+    with stores() as folder:
+        store = Store(folder / "s", 1, None)
+        cache, cut = cache_on(store, size), 0
+        model: dict[str, str] = {}
+        for action, key, value in actions:
+            if action == "set":
+                cache[key] = model[key] = value
+            elif action == "get":
+                assert cache.get(key) == model.get(key)
+            elif action == "delete":
+                del cache[key]
+                model.pop(key, None)
+            else:
+                cache.write_back()
+                assert cache.unwritten == 0
+                if action == "come back":  # as after a stop: a checkpoint, and a cache that knows nothing
+                    cut += 1
+                    store.checkpoint(cut, 0)
+                    store.close()
+                    store = Store(folder / "s", cut + 1, cut)
+                    cache = cache_on(store, size)
+        for key in (f"k{n}" for n in range(9)):
+            assert cache.get(key) == model.get(key)
+        cache.write_back()
+        stored = {key.decode()[1:]: value.decode() for key, value in store.scan(b"v", b"w")}
+        assert stored == model
+        store.close()
+
+
+def test_two_key_spaces_of_one_store_keep_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s", 1, None)
+    one, other = cache_on(store, 1, b"a"), cache_on(store, 1, b"b")
+    one["k"], other["k"] = "one", "other"
+    one.write_back()
+    other.write_back()
+    assert (cache_on(store, 1, b"a").get("k"), cache_on(store, 1, b"b").get("k")) == ("one", "other")
+    store.close()
+
+
+def test_a_hit_in_either_generation_asks_no_store(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s", 1, None)
+    cache = cache_on(store, 2)
+    for key in ("a", "b", "c", "d"):  # two generations of two
+        cache[key] = key
+    cache.misses = 0
+    assert [cache.get(key) for key in ("d", "c", "d")] == ["d", "c", "d"]
+    assert cache.misses == 0
+    store.close()
+
+
+def test_a_value_that_is_read_survives_the_next_generation(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s", 1, None)
+    cache = cache_on(store, 2)
+    cache["hot"] = "x"
+    for n in range(20):
+        cache[f"cold-{n}"] = "y"
+        assert cache.get("hot") == "x"
+    assert cache.misses == 0
+    store.close()
