@@ -6,8 +6,12 @@ any topic that is asked for with 4 partitions, and treats transactions as if the
 
 from __future__ import annotations
 
+import os
+import signal
+import stat
 import subprocess
 import sys
+from contextlib import suppress
 from types import TracebackType
 
 from confluent_kafka import Producer
@@ -23,10 +27,15 @@ def host() -> tuple[Producer, str]:
 
 
 def serve() -> None:
-    """Host it, print its address as one line, and stay until standard input closes or a signal comes."""
+    """Host it, print its address as one line, and stay until a signal comes or, where standard input is
+    a pipe, whoever holds the other end is gone."""
     client, address = host()
     print(address, flush=True)
-    sys.stdin.read()
+    with suppress(KeyboardInterrupt):
+        if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
+            sys.stdin.read()
+        else:
+            signal.pause()
     del client
 
 

@@ -84,6 +84,7 @@ def produce(
     speed: Annotated[float, typer.Option(help="Times faster than the timestamps; 0: at once.")] = 0,
 ) -> None:
     """Send a file of JSON lines to a topic."""
+    producing.check(brokers, topic)
     with file.open("rb") as lines:
         count = producing.produce(brokers, ((topic, line.strip()) for line in lines if line.strip()), speed)
     print(f"{count} records to {topic}")

@@ -56,6 +56,13 @@ def producer(brokers: str, **more: Any) -> Producer:
     )
 
 
+def away(brokers: str, error: KafkaException) -> KafkaTrouble:
+    return KafkaTrouble(
+        f"no answer from Kafka at {brokers}: {error.args[0].str()}. "
+        "Check --brokers, and that the broker runs and can be reached from here"
+    )
+
+
 def partitions(client: Consumer | Producer, names: list[str], brokers: str) -> dict[str, int]:
     """How many partitions each topic has. Raises KafkaTrouble naming every topic that is missing."""
     found: dict[str, int] = {}
@@ -64,10 +71,7 @@ def partitions(client: Consumer | Producer, names: list[str], brokers: str) -> d
         try:
             about = client.list_topics(name, timeout=SOON).topics[name]
         except KafkaException as error:
-            raise KafkaTrouble(
-                f"no answer from Kafka at {brokers}: {error.args[0].str()}. "
-                "Check --brokers, and that the broker runs and can be reached from here"
-            ) from None
+            raise away(brokers, error) from None
         if about.error is not None:
             missing.append(name)
         else:

@@ -14,7 +14,7 @@ LEAST, MOST = 10_000, 10_000_000
 class Pace:
     """`epoch` in seconds. Times are monotonic seconds given by the caller."""
 
-    def __init__(self, epoch: float, cap: int = 50_000) -> None:
+    def __init__(self, epoch: float, cap: int = 200_000) -> None:
         self._epoch = epoch
         self.cap = cap
         self.count = 0

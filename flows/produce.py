@@ -46,6 +46,11 @@ def moment(raw: bytes) -> tuple[float | None, bytes]:
         return None, b""
 
 
+def check(brokers: str, topic: str) -> None:
+    """Raises KafkaTrouble when there is no such topic, or no broker."""
+    kafka.partitions(kafka.producer(brokers), [topic], brokers)
+
+
 def produce(brokers: str, records: Iterable[tuple[str, bytes]], speed: float = 0) -> int:
     """Send (topic, value) pairs keyed by customer; how many. Raises KafkaTrouble when some did not arrive."""
     failed: list[str] = []

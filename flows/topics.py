@@ -37,7 +37,7 @@ def create(playbook: Playbook, brokers: str, partitions: int = 4, replication: i
     try:
         cluster = admin.list_topics(timeout=SOON)
     except KafkaException as error:
-        raise KafkaTrouble(f"no answer from Kafka at {brokers}: {error.args[0].str()}") from None
+        raise kafka.away(brokers, error) from None
     missing = [topic for topic in new if topic.topic not in cluster.topics]
     if not missing:
         return []

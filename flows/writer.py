@@ -229,6 +229,6 @@ def _insist(call: Callable[[float], None]) -> None:
 
 def _too_large(topic: str, size: int) -> KafkaTrouble:
     return KafkaTrouble(
-        f"{topic} does not take a record of {size:,} bytes: its max.message.bytes is less. Raise it, to {LARGEST} "
-        "at most, then start again with the same command"
+        f"{topic} does not take a record of {size:,} bytes: its max.message.bytes is less. Raise it, to "
+        f"{LARGEST} at most, then start again with the same command"
     )

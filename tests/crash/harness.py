@@ -52,7 +52,8 @@ class Run:
             # A group of its own, so that the end of a test takes workers along with their supervisor.
             self.process = subprocess.Popen(
                 command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, preexec_fn=_die_with_parent,
+                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"},
+                preexec_fn=_die_with_parent,
             )  # fmt: skip
 
     @property
@@ -83,7 +84,17 @@ class Run:
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"did not end within {seconds} s; it said: {self.said[-2000:]}") from None
+            raise AssertionError(f"did not end within {seconds} s; it said: {self.autopsy()}") from None
+
+    def autopsy(self) -> str:
+        """End it so that it tells where its threads are; what it said last."""
+        for process in (*self.members(), self.process.pid):
+            os.kill(process, signal.SIGABRT)
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            pass
+        return self.said[-4000:]
 
     def end(self) -> None:
         """Kill whatever is left of it, workers included."""
@@ -131,8 +142,8 @@ class Scope:
         """Bring to the broker; returns when it has all of them."""
         for number, (source, partition, value) in enumerate(messages):
             self._producer.produce(self.book.topics[source], value, partition=partition)
-            if number % 500 == 0:
-                self._producer.poll(0)
+            if number % 20_000 == 19_999:  # its queue holds 100,000
+                self._producer.flush(60)
         assert self._producer.flush(60) == 0, "the broker did not take the events"
 
     def finish(self) -> None:
@@ -250,8 +261,8 @@ def kill_again_and_again(
 ) -> Story:  # fmt: skip
     """Feed the scope and kill what runs, `kills` times at random moments, some in quick succession; then
     let it end. Each life gets a share of the events, some before it starts and some while it runs; the end
-    of the input is announced before the last kill. `pace`: seconds in which a share is sent; `life`: how long it
-    lives on average after its first cut."""
+    of the input is announced before the last kill. `pace`: seconds in which a share is sent; `life`: how
+    long it lives on average after its first cut."""
     rng = random.Random(seed)
     story = Story()
     began = time.monotonic()
@@ -298,17 +309,17 @@ def kill_again_and_again(
 
 def _await_cuts(scope: Scope, run: Run, wanted: int) -> None:
     """Return when `order` holds so many records, or the run has ended."""
-    until(
-        lambda: not run.alive or scope.ordered() >= wanted, 60, f"{wanted} records; it said {run.said[-500:]}"
-    )
+    try:
+        until(lambda: not run.alive or scope.ordered() >= wanted, 60, f"{wanted} records in order")
+    except AssertionError as late:
+        raise AssertionError(f"{late}; it said: {run.autopsy()}") from None
 
 
 def _end(scope: Scope, run: Run) -> int:
     """Its exit code, however long it takes, as long as it gets on."""
     while run.alive:
-        before = scope.ordered()
-        until(lambda: not run.alive or scope.ordered() > before, 60, f"cuts or the end; {run.said[-500:]}")  # noqa: B023
-    return run.process.returncode or 0
+        _await_cuts(scope, run, scope.ordered() + 1)
+    return run.process.wait()
 
 
 def _live(run: Run, seconds: float) -> None:

@@ -36,8 +36,12 @@ _SHORT = (
     ("window: 30d", "window: 90s"),
     ("window: 365d", "window: 3m"),
 )
-# `hold`: these events are of long ago, an idle moment must not bring time to today.
-_ENGINE = {"epoch": "300ms", "alignment": "3s", "idle": "hold", "heartbeat": "100ms", "dedupe": "15s"}
+# `hold`: these events are of long ago, an idle moment must not bring time to today. Small cuts, so that a
+# merge is under way for some of them.
+_ENGINE = {
+    "epoch": "300ms", "cut_events": "250", "alignment": "3s", "idle": "hold", "heartbeat": "100ms",
+    "dedupe": "15s",
+}  # fmt: skip
 
 
 def playbook(scope: str, **engine: str) -> str:

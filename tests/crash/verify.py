@@ -22,14 +22,16 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from flows.balance import balance
 from flows.steps import META
 from operators import order, patterns, records
-from operators.customers import Counts, MoveBody
+from operators.counts import Counts
+from operators.customers import MoveBody
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.resolve import Progress, shard_of
 from operators.triggers import feature_value
 from schemas import topics
 from state import reading
-from tests.simulate import Outcome, Step, replay
+from tests.outcome import Outcome
+from tests.simulate import Step, replay
 
 # What an oracle can foresee to the letter. Moves, ledger entries and commands are checked by their ids.
 DECIDED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES)
@@ -133,18 +135,17 @@ def read(brokers: str, names: list[str]) -> Log:
         left, until = set(places), time.monotonic() + READING
         while left:
             assert time.monotonic() < until, f"no end of {left} within {READING} s"
+            message: Any  # the stubs call every accessor optional
             for message in client.consume(5000, 0.1):
                 place = message.topic(), message.partition()
                 error = message.error()
-                if error is None:
-                    headers = {name: bytes(value) for name, value in message.headers() or []}
-                    log[place].append(
-                        Row(message.offset(), message.timestamp()[1], message.key() or b"",
-                            message.value() or b"", headers)
-                    )  # fmt: skip
-                else:
+                if error is not None:
                     assert error.code() == KafkaError._PARTITION_EOF, error.str()
                     left.discard(place)
+                    continue
+                headers = dict(message.headers() or [])
+                key, value = message.key() or b"", message.value() or b""
+                log[place].append(Row(message.offset(), message.timestamp()[1], key, value, headers))
     finally:
         client.close()
     return log

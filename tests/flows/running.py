@@ -223,8 +223,7 @@ class Scope:
             found = self.records(name)
             return found if len(found) >= count else []
 
-        said = (lambda: program.said[-1000:]) if program is not None else (lambda: "")
-        found: list[Record] = until(enough, f"{count} records in {self.topic(name)} {said()}")
+        found: list[Record] = until(enough, f"{count} records in {self.topic(name)}")
         return found
 
 

@@ -18,7 +18,8 @@ STORY = (
     # Ann looks around as a stranger, fills a cart, logs in, and never orders.
     track("Product Added", 0, id="a1", anonymous="cookie-1", cart_id="k1", product_id="p1", price=10),
     track(
-        "Product Added", 1, id="a2", anonymous="cookie-1", cart_id="k1", product_id="p2", price=5.5, quantity=2
+        "Product Added", 1, id="a2", anonymous="cookie-1", cart_id="k1", product_id="p2", price=5.5,
+        quantity=2,
     ),
     event("identify", 2, id="a3", user="ann", anonymous="cookie-1", traits={"email": "Ann@Shop.example"}),
     consent(2.1, id="a4", user="ann"),

@@ -1,0 +1,193 @@
+"""The sink after a start: what was sent and comes again is dropped, nothing else is."""
+
+import pytest
+from confluent_kafka import Producer
+
+from flows.orderlog import Superseded
+from flows.settings import Run
+from flows.sink import Sink, SinkPartition
+from flows.worker import open_run
+from operators.effects import Effect
+from schemas import topics
+from tests.brokers import Broker, RealBroker
+from tests.flows.conftest import Maker
+from tests.flows.running import Scope
+from tests.flows.test_writer import left_open
+
+
+def run_of(scope: Scope) -> Run:
+    return open_run(scope.config, scope.broker.bootstrap, scope.state)
+
+
+def built(scope: Scope, resume: bytes | None = None) -> SinkPartition:
+    return Sink(run_of(scope)).build_part("sink", "0", resume)
+
+
+def effect(id: str, topic: int = topics.TRIGGERS) -> Effect:
+    return Effect(topic, id, "c-1", b"{}", "oncue.test", 1_700_000_000_000, 1_700_000_000_000)
+
+
+def cut(sink: SinkPartition, number: int, *ids: str) -> None:
+    """What a cut caused; by default one trigger and one decision."""
+    effects = [effect(id) for id in ids] or [effect(f"t{number}"), effect(f"d{number}", topics.DECISIONS)]
+    sink.write_batch([(number, effects)])
+
+
+def committed_by(sink: SinkPartition) -> None:
+    """All of it is on the broker, but no snapshot was taken: the epoch has not ended."""
+    sink._writer.flush()
+
+
+def ids(scope: Scope, name: str = "triggers") -> list[str]:
+    return [record.headers["ce_id"] for record in scope.records(name)]
+
+
+def test_what_came_out_after_a_snapshot_is_dropped_when_repeated(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    cut(first, 1)
+    kept = first.snapshot()
+    cut(first, 2)
+    committed_by(first)
+    second = built(scope, kept)
+    cut(second, 2)
+    cut(second, 3)
+    second.snapshot()
+    assert second.dropped == 2
+    assert ids(scope) == ["t1", "t2", "t3"]
+    assert ids(scope, "decisions") == ["d1", "d2", "d3"]
+    second.close()
+
+
+def test_a_repeated_cut_may_have_been_sent_in_part(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    kept = first.snapshot()
+    cut(first, 1, "a", "b")
+    committed_by(first)
+    second = built(scope, kept)
+    cut(second, 1, "a", "b", "c")
+    second.snapshot()
+    assert ids(scope) == ["a", "b", "c"]
+    second.close()
+
+
+def test_without_any_snapshot_all_of_the_output_is_read_back(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    for number in range(1, 6):
+        cut(first, number)
+        first.snapshot()
+    second = built(scope)
+    for number in range(1, 7):
+        cut(second, number)
+    second.snapshot()
+    assert ids(scope) == [f"t{number}" for number in range(1, 7)]
+    second.close()
+
+
+def test_a_snapshot_two_epochs_behind_still_drops_everything_after_it(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    cut(first, 1)
+    kept = first.snapshot()
+    for number in (2, 3):
+        cut(first, number)
+        first.snapshot()
+    second = built(scope, kept)
+    for number in (2, 3, 4):
+        cut(second, number)
+    second.snapshot()
+    assert ids(scope) == ["t1", "t2", "t3", "t4"]
+    second.close()
+
+
+def test_a_snapshot_of_an_epoch_that_never_counted_still_drops_what_is_repeated(
+    broker: Broker, scoped: Maker
+) -> None:
+    """Bytewax may restore the row of an epoch that was not committed: its cuts come again."""
+    scope = scoped(broker)
+    first = built(scope)
+    cut(first, 1)
+    first.snapshot()
+    cut(first, 2)
+    too_new = first.snapshot()
+    second = built(scope, too_new)
+    cut(second, 2)
+    cut(second, 3)
+    second.snapshot()
+    assert ids(scope) == ["t1", "t2", "t3"]
+    second.close()
+
+
+def test_what_is_still_to_be_repeated_is_found_after_a_second_crash(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    cut(first, 1)
+    kept = first.snapshot()
+    for number in (2, 3):
+        cut(first, number)
+    committed_by(first)
+    second = built(scope, kept)
+    cut(second, 2)  # cut 3 is still to come again
+    second.snapshot()
+    kept = second.snapshot()
+    second.close()
+    third = built(scope, kept)
+    cut(third, 3)
+    cut(third, 4)
+    third.snapshot()
+    assert ids(scope) == ["t1", "t2", "t3", "t4"]
+    third.close()
+
+
+def test_the_same_id_on_two_topics_are_two_records(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    kept = first.snapshot()
+    cut(first, 1, "x")
+    committed_by(first)
+    second = built(scope, kept)
+    second.write_batch([(1, [effect("x"), effect("x", topics.DECISIONS)])])
+    second.snapshot()
+    assert (ids(scope), ids(scope, "decisions")) == (["x"], ["x"])
+    second.close()
+
+
+def test_records_of_others_on_an_output_topic_do_no_harm(broker: Broker, scoped: Maker) -> None:
+    scope = scoped(broker)
+    stranger = Producer({"bootstrap.servers": broker.bootstrap})
+    stranger.produce(scope.topic("control"), b"{}", key=b"end", partition=0)
+    assert stranger.flush(10) == 0
+    sink = built(scope)
+    cut(sink, 1)
+    sink.snapshot()
+    assert ids(scope) == ["t1"]
+    sink.close()
+
+
+def test_what_a_dead_predecessor_left_uncommitted_is_sent_again(kafka: RealBroker, scoped: Maker) -> None:
+    scope = scoped(kafka)
+    name = f"oncue-{scope.name}-sink-0"
+    left_open(kafka, name, scope.topic("triggers"), b"not committed")
+    sink = built(scope)
+    cut(sink, 1)
+    sink.snapshot()
+    assert sink.dropped == 0
+    assert ids(scope) == ["t1"]
+    sink.close()
+
+
+def test_a_sink_that_was_taken_over_stops_and_adds_nothing(kafka: RealBroker, scoped: Maker) -> None:
+    scope = scoped(kafka)
+    old = built(scope)
+    cut(old, 1)
+    kept = old.snapshot()
+    new = built(scope, kept)
+    cut(old, 2)
+    with pytest.raises(Superseded, match="another oncue took over the output"):
+        old.snapshot()
+    cut(new, 2)
+    new.snapshot()
+    assert ids(scope) == ["t1", "t2"]
+    new.close()
