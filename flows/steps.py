@@ -25,7 +25,7 @@ from state.errors import StateError
 from state.store import Store
 
 META = b"!meta"
-MOST_UNWRITTEN = 250  # changes kept back before they are written: what a snapshot finds left to do
+MOST_UNWRITTEN = 1_000  # changes kept back before they are written: what a snapshot finds left to do
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -106,8 +106,7 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
             if batch.events or batch.last:
                 self._changed = True
         for cache in self._graph.caches:
-            if cache.unwritten > MOST_UNWRITTEN:
-                cache.write_back()
+            cache.settle(MOST_UNWRITTEN)
         self._run.timings.add("resolve", began)
         return out, False
 
@@ -163,8 +162,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 out.append((pack.number, effects))
             if pack.operations or effects:
                 self._changed = True
-        if self._hot.unwritten > MOST_UNWRITTEN:
-            self._hot.write_back()
+        self._hot.settle(MOST_UNWRITTEN)
         self._run.timings.add("customer", began)
         return out, False
 

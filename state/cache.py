@@ -1,7 +1,8 @@
 """Decoded values in front of a store: read through, written back in batches.
 
 Two generations instead of a list of last uses: a value that is read while it is in the old generation
-moves to the young one; when the young one is full the old one is forgotten. A hit costs one dict look-up.
+moves to the young one; when the young one is full, `settle` makes it the old one and forgets the one before.
+A hit costs one dict look-up.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Cache(Generic[V]):
     prefix
         One byte that keeps this key space apart from others in the same store.
     size
-        Values in each of the two generations.
+        Values in each of the two generations, not counting what one batch adds.
     """
 
     def __init__(
@@ -48,17 +49,23 @@ class Cache(Generic[V]):
         return found if found is not None else self._older(key)
 
     def __setitem__(self, key: str, value: V, /) -> None:
-        self._dirty[key] = value
-        self._keep(key, value)
+        self._dirty[key] = self._young[key] = value
 
     def __delitem__(self, key: str, /) -> None:
         self._young.pop(key, None)
         self._old.pop(key, None)
         self._dirty[key] = None
 
-    @property
-    def unwritten(self) -> int:
-        return len(self._dirty)
+    def settle(self, most_unwritten: int) -> None:
+        """Between two batches: write back when much is unwritten, forget what was not read for long.
+
+        Never in the middle of one: a value that is just being changed would be written half done.
+        """
+        if len(self._young) >= self._size:
+            self.write_back()
+            self._old, self._young = self._young, {}
+        elif len(self._dirty) > most_unwritten:
+            self.write_back()
 
     def write_back(self) -> None:
         """Bring every change to the store; the values stay here."""
@@ -81,11 +88,5 @@ class Cache(Generic[V]):
             if raw is None:
                 return None
             found = self._decode(key, raw)
-        self._keep(key, found)
+        self._young[key] = found
         return found
-
-    def _keep(self, key: str, value: V) -> None:
-        if len(self._young) >= self._size and key not in self._young:
-            self.write_back()
-            self._old, self._young = self._young, {}
-        self._young[key] = value

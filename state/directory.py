@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from state.errors import REBUILD, StateError, unusable
 
 FORMAT = 1
+PATIENCE = 5.0  # seconds that a lock may still be held by workers that are ending
 
 
 class Directory:
@@ -59,19 +61,20 @@ class Directory:
             raise unusable(f"cannot make the state directory {self.root}", error) from None
 
     def lock(self) -> None:
-        """Keep every other process out for as long as this one, or a child it passes the lock to, lives."""
+        """Keep every other process out for as long as this one, or a child it passes the lock to, lives.
+
+        Workers of a supervisor that was killed need a moment to notice; they are waited for.
+        """
         try:
             handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise unusable(f"cannot write in the state directory {self.root}", error) from None
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(handle, time.monotonic() + PATIENCE):
             holder = os.read(handle, 20).decode() or "unknown"
             os.close(handle)
             raise StateError(
                 f"{self.root} is in use by process {holder.strip()}; one oncue at a time can run on it"
-            ) from None
+            )
         os.ftruncate(handle, 0)
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         os.set_inheritable(handle, True)
@@ -105,6 +108,17 @@ class Directory:
                 f"the state in {self.root} was made for something else: {'; '.join(wrong)}. Use the old "
                 f"settings, or another --state. {REBUILD}"
             )
+
+
+def _locked(handle: int, until: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
 
 
 def _read(about: Path) -> dict[str, Any]:
