@@ -136,7 +136,7 @@ class Front:
         self.ends_at = ends
 
     def propose(self, incarnation: int, most: int = NEVER, always: bool = False) -> Cut | None:
-        """The next cut, of about `most` events at most; None, unless `always`, when it would change nothing."""
+        """The next cut, of about `most` events; None when it would change nothing, unless `always`."""
         limit = min(self._aligned_limit(), self._sized_limit(most))
         ends: dict[int, int] = {}
         count = 0

@@ -74,7 +74,8 @@ class Record:
 
     def part(self, name: str) -> Any:
         """The decoded part, to be read or changed before the next `encode`."""
-        self.packed.pop(name, None)
+        if self.packed:
+            self.packed.pop(name, None)
         found = self.parts.get(name)
         if found is None:
             found = self.parts[name] = _EMPTY[name.partition(":")[0]]()

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from flows import lookup
 from tests.brokers import Broker, RealBroker
 from tests.events import at, consent, event, track
 from tests.flows.conftest import Maker
@@ -130,12 +131,16 @@ def test_a_customer_is_found_by_every_identifier_and_by_a_retired_id(told: Scope
         merged["customer"],
         merged["retired"],
     )
-    found = [customer_of(told, key) for key in keys]
+    found = [lookup.customer(told.state / told.name, key) for key in keys]
     assert all(one == found[0] for one in found)
+    assert customer_of(told, keys[0]) == found[0], "the command says the same"
+    assert found[0] is not None
     assert found[0]["customer"] == merged["customer"]
     assert set(found[0]["identifiers"]) == {"user_id:ann", "anonymous_id:cookie-1", "email:ann@shop.example"}
     assert found[0]["consents"] == {"marketing/email": True}
-    assert customer_of(told, "cat")["features"]["revenue"] == 1234
+    cat = lookup.customer(told.state / told.name, "cat")
+    assert cat is not None
+    assert cat["features"]["revenue"] == 1234
 
 
 def test_nobody_is_found_by_an_identifier_that_never_came(told: Scope) -> None:
@@ -198,16 +203,16 @@ def test_sigterm_ends_a_run_within_seconds_and_the_next_goes_on(broker: Broker, 
     assert len(scope.records("triggers")) == 1
 
 
-def test_sigterm_ends_a_supervised_run_too(broker: Broker, scoped: Maker) -> None:
-    scope = scoped(broker)
+def test_sigterm_ends_a_supervised_run_too(mock: Broker, scoped: Maker) -> None:
+    scope = scoped(mock)
     scope.send(*STORY)
     program = scope.run("--workers", 2)
     scope.await_records("dead-letters", 1, program)
     assert program.stop(15) == 0, program.said
 
 
-def test_state_can_be_looked_at_while_workers_run(broker: Broker, scoped: Maker) -> None:
-    scope = scoped(broker)
+def test_state_can_be_looked_at_while_workers_run(kafka: RealBroker, scoped: Maker) -> None:
+    scope = scoped(kafka)
     program = scope.run("--workers", 2)
     scope.send(*STORY)
 
@@ -274,10 +279,8 @@ def test_a_quiet_partition_does_not_hold_time_back_and_loses_nothing(broker: Bro
     assert (decided, found) == ({"k2"}, {"k1", "kq"})
 
 
-def test_produce_brings_a_file_of_json_lines_to_a_topic(
-    broker: Broker, scoped: Maker, tmp_path: Path
-) -> None:
-    scope = scoped(broker)
+def test_produce_brings_a_file_of_json_lines_to_a_topic(mock: Broker, scoped: Maker, tmp_path: Path) -> None:
+    scope = scoped(mock)
     lines = tmp_path / "events.jsonl"
     lines.write_bytes(b"\n".join([*STORY[:3], b"", b"not json"]) + b"\n")
     said = scope.ask("produce", lines, "--brokers", scope.broker.bootstrap, "--topic", scope.topic("web"))
@@ -313,8 +316,8 @@ def test_topics_are_created_once_with_their_settings(kafka: RealBroker, scoped: 
     assert {line.split("\t")[0] for line in listed.splitlines()} == set(said.split())
 
 
-def test_a_run_that_is_killed_leaves_its_lock_and_output_to_the_next(broker: Broker, scoped: Maker) -> None:
-    scope = scoped(broker)
+def test_a_killed_run_leaves_its_lock_and_output_to_the_next(kafka: RealBroker, scoped: Maker) -> None:
+    scope = scoped(kafka)
     scope.send(*STORY)
     first = scope.run()
     scope.await_records("dead-letters", 1, first)

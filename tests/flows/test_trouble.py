@@ -140,8 +140,8 @@ def test_a_wrong_playbook_is_refused_with_every_mistake(mock: Broker, scoped: Ma
     assert scope.oncue("check", scope.config).wait() == 2
 
 
-def test_a_changed_playbook_needs_a_clean_stop(broker: Broker, scoped: Maker) -> None:
-    scope = scoped(broker, epoch="60s")
+def test_a_changed_playbook_needs_a_clean_stop(mock: Broker, scoped: Maker) -> None:
+    scope = scoped(mock, epoch="60s")
     old = scope.config.read_text()
     new = old.replace("wait: 15m", "wait: 20m")
     scope.send(*STORY)
@@ -193,8 +193,8 @@ def test_a_full_disk_stops_a_run_which_goes_on_once_there_is_room(mock: Broker, 
     assert '"dead_lettered": 1' in said
 
 
-def test_damaged_state_is_refused_and_rebuilt_as_the_message_says(broker: Broker, scoped: Maker) -> None:
-    scope = scoped(broker)
+def test_damaged_state_is_refused_and_rebuilt_as_the_message_says(kafka: RealBroker, scoped: Maker) -> None:
+    scope = scoped(kafka)
     scope.send(*STORY[:6])
     first = scope.run()
     until(lambda: customer_is_kept(scope, first), "a checkpoint with the customers")

@@ -11,7 +11,7 @@ from flows.orderlog import Superseded
 from flows.writer import Outgoing, Writer
 from schemas.topics import LARGEST
 from tests.brokers import Broker, RealBroker
-from tests.flows.running import committed, reader
+from tests.flows.running import committed, reader, until
 
 
 def out(topic: str, value: bytes, key: str = "k") -> Outgoing:
@@ -129,7 +129,7 @@ def test_nothing_hangs_after_a_broker_was_killed_right_behind_a_commit(own: Real
     own.restart()
     with writing(own, scope, scope) as writer:
         with reader(own, "read_committed") as seen, reader(own, "read_uncommitted") as there:
-            assert end_of(seen, scope) == end_of(there, scope)
+            until(lambda: end_of(seen, scope) == end_of(there, scope), "nothing holds readers back")
         writer.send([out(scope, b"after")])
         writer.flush()
     assert values(own, scope)[-1] == b"after"
