@@ -127,7 +127,7 @@ class Hot(Cache[Record]):
     """The shard's customers as the core wants them."""
 
     def touch(self, record: Record, /) -> None:
-        self[record.id] = record
+        self._dirty[record.id] = self._young[record.id] = record
 
     def drop(self, id: str, /) -> None:
         del self[id]

@@ -7,7 +7,6 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 
 from __future__ import annotations
 
-from hashlib import blake2b
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -81,17 +80,23 @@ class Customers:
         self.repeated_moves = 0
         self._effects: list[Effect] = []
         self._arrived = 0
-        self._topics: dict[str, blake2b] = {}  # place -> hash of its topic so far
+        self._topics: dict[str, int] = {}  # place -> checksum of its topic
 
     def apply(self, pack: Pack) -> list[Effect]:
         out = self._effects = []
         self._arrived = pack.arrived
         before, watermark = pack.before, pack.watermark
+        records_, tally = self._records, self.tally
         for op in pack.operations:
             code = op[0]
             if code == EVENT:
-                self.tally.row(op[3])["received"] += 1
-                self._operate(op[1], op, before, watermark)
+                row = tally.row(op[3])
+                row["received"] += 1
+                mine = records_.get(op[1]) or Record(op[1])
+                if "queue" not in mine.parts:
+                    self._event(mine, op, before, watermark, row)
+                else:
+                    self._operate(op[1], op, before, watermark)
             elif code == BAD:
                 self.tally.row(op[1])["received"] += 1
                 self._reject(op[1], op[2], -1, op[3], "header", op[4], op[5], op[6])
@@ -135,7 +140,7 @@ class Customers:
         """One operation on a customer that waits for nothing."""
         code = op[0]
         if code == EVENT:
-            self._event(record, op, before, watermark)
+            self._event(record, op, before, watermark, self.tally.row(op[3]))
         elif code == RETIRE:
             self._fire_before(record, before, watermark, op[4])
             self._retire(record, op[2], op[3])
@@ -206,7 +211,7 @@ class Customers:
 
     # --- an event ------------------------------------------------------------------------------------
 
-    def _event(self, record: Record, op: Operation, before: int, watermark: int) -> None:
+    def _event(self, record: Record, op: Operation, before: int, watermark: int, row: dict[str, int]) -> None:
         _, _, at, place, offset, arrived, _, raw = op
         try:
             reading = self._reader.read(raw, at)
@@ -221,7 +226,6 @@ class Customers:
         core: Core = record.part("core")
         if core.alarms:
             self._fire_before(record, before, watermark, at)
-        row = self.tally.row(place)
         if self._is_duplicate(record, place, reading.message, at, raw, before):
             row["duplicate"] += 1
             return
@@ -284,10 +288,8 @@ class Customers:
         seen = record.part("seen")
         topic = self._topics.get(place)
         if topic is None:
-            topic = self._topics[place] = blake2b((place.rpartition("/")[0] + "\n").encode(), digest_size=8)
-        digest = topic.copy()
-        digest.update(b"%d\n%b" % (crc32(raw), message.encode()))
-        key = digest.digest()
+            topic = self._topics[place] = crc32(place.rpartition("/")[0].encode())
+        key = crc32(raw) << 32 | crc32(message.encode(), topic)
         oldest = now - self._playbook.times.dedupe
         old = seen.get(key)
         if old is not None and old >= oldest:

@@ -77,12 +77,18 @@ class Reader:
         for part, measure in measures:
             if measure.value is None:
                 values.append((part, measure.plan, None))
+            elif measure.field:
+                value = properties.get(measure.field)
+                if value is not None:
+                    if type(value) is not str or measure.unit != "text":
+                        value = self._number(measure, value, properties)
+                    values.append((part, measure.plan, value))
             else:
                 for value in measure.value(properties):
                     if type(value) is not str or measure.unit != "text":
                         value = self._number(measure, value, properties)
                     values.append((part, measure.plan, value))
-        signs = [self._sign(reaction, name, properties, checked, at) for reaction in reactions]
+        signs = [self._sign(it, name, properties, checked, at) for it in reactions] if reactions else []
         return Reading(event.messageId, values, signs, checked if contract is ConsentUpdated else None)
 
     def _plan(self, name: str) -> _Plan:

@@ -8,6 +8,16 @@ from typing import Any
 Getter = Callable[[dict[str, Any]], list[Any]]
 
 
+def field_of(path: str) -> str:
+    """The property that `path` is, if it is just one; else an empty string.
+
+    >>> field_of("properties.total"), field_of("properties.products[].price")
+    ('total', '')
+    """
+    scope, _, rest = path.partition(".")
+    return rest if scope == "properties" and "." not in rest and not rest.endswith("[]") else ""
+
+
 def compile_path(path: str) -> Getter:
     """A function that lists the values at `path`; what is missing gives an empty list.
 

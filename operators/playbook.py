@@ -16,7 +16,7 @@ from operators.expressions import Expression
 from operators.features import Feature, Tier, tiers
 from operators.identifiers import TYPES, Policy
 from operators.money import MILLION
-from operators.paths import Getter, compile_path
+from operators.paths import Getter, compile_path, field_of
 from schemas import durations
 from schemas import playbook as form
 
@@ -39,7 +39,10 @@ class BadPlaybook(ValueError):
 
 
 class Measure(NamedTuple):
+    """A stream of values. `field` names the property where `value` is one property and no list."""
+
     name: str
+    field: str
     value: Getter | None
     unit: form.Unit
     plan: tuple[Tier, ...]
@@ -205,7 +208,7 @@ class _Compiler:
             line = self.line("measures", name)
             value = self.path(line, f"measures.{name}.value", measure.value) if measure.value else None
             plan = tiers([feature for feature in features.values() if feature.measure == name])
-            built[name] = Measure(name, value, measure.unit, plan)
+            built[name] = Measure(name, field_of(measure.value or ""), value, measure.unit, plan)
         return built
 
     def rules(

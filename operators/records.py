@@ -41,7 +41,7 @@ class Queue(msgspec.Struct, array_like=True, gc=False):
     decided: int = -1
 
 
-Seen = dict[bytes, int]  # digest of (topic, message id, payload) -> event time
+Seen = dict[int, int]  # checksums of the payload and of (topic, message id) -> event time
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[str, Callable[[bytes], Any]] = {
