@@ -19,6 +19,10 @@ class KafkaTrouble(RuntimeError):
     """Something about Kafka that a person has to mend. The message says what, where and how."""
 
 
+class Interrupted(RuntimeError):
+    """The process cannot go on, but the same command continues where it stopped."""
+
+
 def consumer(brokers: str, group: str, **more: Any) -> Consumer:
     """A consumer that is told its partitions and offsets, never jumps, and reads committed data only."""
     return Consumer(

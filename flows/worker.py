@@ -16,13 +16,14 @@ from bytewax.testing import cluster_main, run_main
 
 from flows import kafka
 from flows.customer import topology
-from flows.kafka import KafkaTrouble
+from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
 from flows.settings import Run
 from operators import playbook
 from state.errors import StateError
 
 RECOVERY_PARTITIONS = 4
+CRASHED = 1  # the same command continues
 TROUBLE = 2  # exit code: something that a person has to mend
 CLOCK_WENT_BACK = 75
 
@@ -80,6 +81,9 @@ def explain(error: BaseException) -> int:
         if isinstance(cause, KafkaTrouble | StateError | Superseded):
             print(f"oncue: {cause}", file=sys.stderr, flush=True)
             return TROUBLE
+        if isinstance(cause, Interrupted):
+            print(f"oncue: {cause}", file=sys.stderr, flush=True)
+            return CRASHED
         cause = cause.__cause__ or cause.__context__
     raise error
 

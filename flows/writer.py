@@ -20,10 +20,11 @@ from confluent_kafka import KafkaError, KafkaException
 
 from flows import kafka
 from flows.cloudevents import Headers
-from flows.kafka import KafkaTrouble, Place
+from flows.kafka import Interrupted, KafkaTrouble, Place
 from flows.orderlog import Superseded
 from schemas.topics import LARGEST
 
+FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 VISIBLE = 60.0  # seconds until committed records must be readable
 TRANSACTION_MS = 120_000  # how long the broker may be away in the middle of a transaction
 
@@ -147,10 +148,13 @@ class Writer:
             return
         if isinstance(failure, KafkaTrouble):
             raise failure
-        if "_FENCED" in repr(failure.args):
+        codes = {failure.args[0].code()} if isinstance(failure, KafkaException) else set()
+        if self._rejected is not None:
+            codes.add(self._rejected[0].code())
+        if codes & FENCED or "_FENCED" in repr(failure.args):
             raise Superseded(f"another oncue took over the output of {self._id}; this one stops")
         why = failure.args[0].str() if isinstance(failure, KafkaException) else failure
-        raise KafkaTrouble(
+        raise Interrupted(
             f"the output of {self._id} failed: {why}. Start again with the same command: what was not "
             "committed is sent again"
         ) from failure
@@ -167,8 +171,7 @@ class Writer:
                 batch, self._waiting = self._waiting, []
                 self._busy = True
             try:
-                while not self._commit(batch):
-                    pass
+                self._commit(batch)
             except BaseException as error:
                 with self._changed:
                     self._failure = error
@@ -176,8 +179,9 @@ class Writer:
                     self._changed.notify_all()
                 return
 
-    def _commit(self, batch: list[Outgoing]) -> bool:
-        """One transaction; False when it was aborted and has to be tried again."""
+    def _commit(self, batch: list[Outgoing]) -> None:
+        """One transaction. A failed one is not aborted and tried again: with the abort the client asks
+        for a new epoch, and the broker was seen to give a paused and woken writer that of its successor."""
         producer = self._producer
         self._rejected = None
         producer.begin_transaction()
@@ -197,16 +201,11 @@ class Writer:
                             raise _too_large(topic, len(value)) from None
                         raise
             _insist(producer.commit_transaction)
-            return True
-        except KafkaException as error:
-            trouble = error.args[0]
-            if trouble.fatal() or not trouble.txn_requires_abort():
-                raise
+        except KafkaException:
             if self._rejected is not None and self._rejected[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
                 rejected = self._rejected[1]
                 raise _too_large(rejected.topic(), len(rejected.value() or b"")) from None
-            _insist(producer.abort_transaction)
-            return False
+            raise
 
     def _delivered(self, error: KafkaError | None, message: kafka.Record) -> None:
         if error is not None:
