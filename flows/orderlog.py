@@ -28,6 +28,16 @@ class Superseded(RuntimeError):
     """A newer incarnation of this scope runs; this process must not go on."""
 
 
+def check_latest(brokers: str, topic: str, incarnation: int) -> None:
+    """Raises Superseded when a newer incarnation than `incarnation` has opened."""
+    client = kafka.consumer(brokers, "oncue-order")
+    try:
+        end = kafka.bounds(client, (topic, 0))[1]
+    finally:
+        client.close()
+    _look_between(brokers, topic, incarnation + 1, end)
+
+
 class OrderLog:
     """Reader and only writer of a scope's `order` partition.
 
@@ -114,7 +124,7 @@ class OrderLog:
         assert self._acknowledged is not None
         at = self._acknowledged
         if at != self._last + 1:
-            self._look_between(self._last + 1, at)
+            _look_between(self._brokers, self._topic, self._last + 1, at)
         self._last = at
         return at
 
@@ -132,7 +142,7 @@ class OrderLog:
                 offset = message.offset()
                 if offset >= end:
                     break
-                self._take(found, offset, self._decode(message))
+                self._take(found, offset, _decode(message))
                 self._position = offset + 1
         return found
 
@@ -144,32 +154,6 @@ class OrderLog:
         else:
             self.void += 1
 
-    def _decode(self, message: kafka.Record) -> Cut | Opened:
-        try:
-            record: Cut | Opened = decode(message.value() or b"")
-            return record
-        except msgspec.DecodeError as error:
-            raise KafkaTrouble(
-                f"{self._topic}/0/{message.offset()} is not a cut ({error}); only oncue may write there"
-            ) from None
-
-    def _look_between(self, low: int, high: int) -> None:
-        """Somebody else wrote: cuts of a predecessor are void, a marker means a successor."""
-        client = kafka.consumer(self._brokers, "oncue-order")
-        try:
-            client.assign([TopicPartition(self._topic, 0, low)])
-            while low < high:
-                for message in kafka.take(client, 100):
-                    if message.error() is None:
-                        low = message.offset() + 1
-                        if message.offset() < high and isinstance(self._decode(message), Opened):
-                            raise Superseded(
-                                f"another oncue took over this scope ({self._topic}/0/{message.offset()}); "
-                                "this one stops"
-                            )
-        finally:
-            client.close()
-
     def _delivered(self, error: KafkaError | None, message: kafka.Record) -> None:
         if error is not None:
             self._error = error
@@ -179,3 +163,30 @@ class OrderLog:
             stamp = message.timestamp()[1]
             # The embedded broker reports 1234; it runs on this machine, so this clock is its clock.
             self.broker_time = max(self.broker_time, stamp if stamp > 10**9 else int(time.time() * 1000))
+
+
+def _decode(message: kafka.Record) -> Cut | Opened:
+    try:
+        record: Cut | Opened = decode(message.value() or b"")
+        return record
+    except msgspec.DecodeError as error:
+        raise KafkaTrouble(
+            f"{message.topic()}/0/{message.offset()} is not a cut ({error}); only oncue may write there"
+        ) from None
+
+
+def _look_between(brokers: str, topic: str, low: int, high: int) -> None:
+    """Somebody else wrote from `low` to before `high`: a predecessor's cuts are void, a marker means a
+    successor."""
+    client = kafka.consumer(brokers, "oncue-order")
+    try:
+        client.assign([TopicPartition(topic, 0, low)])
+        while low < high:
+            for message in kafka.take(client, 5000):
+                if message.error() is None:
+                    low = message.offset() + 1
+                    if message.offset() < high and isinstance(_decode(message), Opened):
+                        where = f"{topic}/0/{message.offset()}"
+                        raise Superseded(f"another oncue took over this scope ({where}); this one stops")
+    finally:
+        client.close()

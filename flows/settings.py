@@ -24,6 +24,7 @@ class Run:
     on_gap: str = "stop"
     stop: threading.Event = field(default_factory=threading.Event)
     timings: Timings = field(default_factory=Timings)
+    incarnation: int = -1  # of the sequencer whose cuts this process works on, once it is known
 
     def __post_init__(self) -> None:
         engine = self.playbook.engine

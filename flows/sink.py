@@ -18,6 +18,7 @@ from confluent_kafka import TopicPartition
 from flows import kafka
 from flows.cloudevents import CUT, ID, header
 from flows.kafka import KafkaTrouble, Place
+from flows.orderlog import check_latest
 from flows.settings import Run
 from flows.writer import Outgoing, Writer
 from operators.effects import Effect
@@ -65,6 +66,10 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._places = kafka.outputs(run.scope, run.playbook.engine.partitions)[index]
         self._timings = run.timings
         self._source = f"oncue/{run.scope}"
+        if run.incarnation >= 0:
+            # Bytewax builds a partition on its first record. A process that was paused until then must
+            # not fence its successor.
+            check_latest(run.brokers, run.order, run.incarnation)
         self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}", self._places)
         low = {topic: 0 for topic, _ in self._places}
         if resume:

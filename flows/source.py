@@ -23,6 +23,7 @@ from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, Batch, Cut
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
 MOST_POLLS = 10  # of 1,000 records each, in one turn
 OUTAGE = 2.0  # seconds without an acknowledgement after which the broker counts as having been away
+LONG_REPEAT = 2_000  # cuts
 SLACK = 100  # ms of event time that a partition may lag before it is asked about
 PROBE_EVERY = 0.05  # seconds between questions for proof of idleness
 
@@ -124,7 +125,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             front.ended = resume.ended
             if resume.ends_at is not None:
                 front.finish_at([resume.ends_at.get(name, 0) for name in self._names[: front.inputs]])
-        self._run_number = log.incarnation
+        self._run_number = self._run.incarnation = log.incarnation
         for client, indexes in (
             (self._channels, range(front.inputs)),
             (self._internals, range(front.inputs, front.size)),
@@ -241,8 +242,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._internals.close()
 
     def _repeat_cut(self) -> list[tuple[str, Batch]]:
-        """Cuts that were made before the last stop come again, exactly as they were."""
-        if self._run.stop.is_set():
+        """Cuts that were made before the last stop come again, exactly as they were. A stop waits for
+        the last epoch's, so that it leaves nothing to be repeated; a long rebuild it breaks off."""
+        if self._run.stop.is_set() and len(self._repeat) > LONG_REPEAT:
             raise StopIteration
         if self._pace.full:
             return []

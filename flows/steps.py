@@ -73,7 +73,7 @@ class Step:
         elif cut != self._cut + 1:
             raise StateError(f"{name} got cut {cut} after {self._cut}; this is a defect, please report it")
         self._cut = cut
-        self._run_number = run_number
+        self._run_number = self._run.incarnation = run_number
 
     def _open(self, store: Store) -> None:
         raise NotImplementedError

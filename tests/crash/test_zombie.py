@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from deploy.kafka.broker import Unavailable
+from flows import kafka
+from schemas import topics
 from tests.brokers import RealBroker
 from tests.crash.harness import IN_USE, Run, Scope, until
 from tests.crash.test_kill import exact
@@ -22,12 +24,23 @@ def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
 
 
 def running(scope: Scope, messages: list[Message]) -> Run:
-    """A run that has ordered some of the messages and kept a checkpoint."""
+    """A run that has kept a checkpoint and written to every partition of its output: before that, its
+    transactional producers may still be opening, and would fence whoever opened them meanwhile."""
     scope.send(messages)
     run = scope.start()
     until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.alive, 60, "a checkpoint")
+    until(lambda: all_written(scope) or not run.alive, 60, "output in every partition")
     assert run.alive, run.said
     return run
+
+
+def all_written(scope: Scope) -> bool:
+    client = kafka.consumer(scope.brokers, "test")
+    try:
+        decisions = topics.output(scope.book.scope, topics.DECISIONS)
+        return all(kafka.bounds(client, (decisions, p))[1] for p in range(scope.book.engine.partitions))
+    finally:
+        client.close()
 
 
 def frozen(pid: int) -> bool:
