@@ -1,7 +1,7 @@
 """Live load on a running scope: a paced producer in a process of its own, and a watch on its triggers.
 
-`python -m bench.live BOOTSTRAP SCOPE RATE PEOPLE SECONDS` is the producer. Its people look at three products
-over and over, so that about one event in 60 completes a repeated interest; everybody has consented.
+`python -m bench.live BOOTSTRAP SCOPE RATE PEOPLE SECONDS` is the producer. Its people look at
+twelve products over and over, so that many complete a repeated interest; everybody has consented.
 Partition 3 of the third source stays quiet.
 """
 
@@ -131,7 +131,7 @@ def feed(bootstrap: str, scope: str, rate: int, people: int, seconds: float) -> 
                 b'{"messageId":"l-%d-%d","timestamp":"%s","anonymousId":"cookie-%d-0","type":"track",'
                 b'"event":"Product Viewed","properties":{"product_id":"sku-%d","category":"shoes",'
                 b'"brand":"acme","price":19.90,"currency":"USD"},"context":{"page":{"url":"https://shop.example/products/view"}}}'
-                % (tag, number, traffic.stamp(now), person, dice.randrange(3))
+                % (tag, number, traffic.stamp(now), person, dice.randrange(12))
             )
             producer.produce(names[source], value, b"%d" % person, partition=partition)
             number += 1
