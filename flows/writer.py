@@ -180,8 +180,8 @@ class Writer:
                 return
 
     def _commit(self, batch: list[Outgoing]) -> None:
-        """One transaction. A failed one is not aborted and tried again: with the abort the client asks
-        for a new epoch, and the broker was seen to give a paused and woken writer that of its successor."""
+        """One transaction. A failed one is not aborted and tried again here: a writer that was paused and
+        woken must end, and a start with its fencing and reading back settles every case alike."""
         producer = self._producer
         self._rejected = None
         producer.begin_transaction()
