@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import kafka, topics
-from flows.cli import retail
+from flows.playbooks import retail
 from operators import playbook
 
 SOURCES = ("web", "app", "pos")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from flows import lookup, tail, worker
 from flows import produce as producing
 from flows import topics as making
 from flows.kafka import KafkaTrouble
+from flows.playbooks import retail
 from flows.supervise import supervise
 from operators import playbook
 from operators.playbook import BadPlaybook, Playbook
@@ -160,11 +160,6 @@ def list_topics(config: Annotated[Path | None, typer.Option("--config")] = None)
     for code, output in enumerate(names.OUTPUTS):
         print(f"{names.output(book.scope, code)}\tout\t{output.keyed_by}")
     print(f"{names.order(book.scope)}\tinternal\t-")
-
-
-def retail() -> str:
-    """The text of the playbook that ships with oncue."""
-    return resources.files("flows.playbooks").joinpath("retail.yaml").read_text()
 
 
 def _load(file: Path | None) -> Playbook:

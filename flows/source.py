@@ -91,7 +91,6 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._trust_from = 0.0
         self._blocked = False
         self._finished = bool(resume and resume.finished)
-        self._run_number = -1
         self._open(resume)
 
     # --- start ---------------------------------------------------------------------------------------
@@ -125,7 +124,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             front.ended = resume.ended
             if resume.ends_at is not None:
                 front.finish_at([resume.ends_at.get(name, 0) for name in self._names[: front.inputs]])
-        self._run_number = self._run.incarnation = log.incarnation
+        self._run.incarnation = log.incarnation
         for client, indexes in (
             (self._channels, range(front.inputs)),
             (self._internals, range(front.inputs, front.size)),
@@ -273,7 +272,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._pending = None
         self._position = offset + 1
         self._last_cut = time.monotonic()
-        batch = self._front.release(cut, self._run_number, self._names)
+        batch = self._front.release(cut, self._log.incarnation, self._names)
         self._pace.count += len(batch.events)
         self._run.timings.count("events", len(batch.events))
         self._run.timings.count("cuts", 1)

@@ -64,7 +64,6 @@ class Step:
         self._run = run
         self._token = token
         self._cut: int | None = None
-        self._run_number = 0
         self._changed = False
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:
@@ -73,7 +72,7 @@ class Step:
         elif cut != self._cut + 1:
             raise StateError(f"{name} got cut {cut} after {self._cut}; this is a defect, please report it")
         self._cut = cut
-        self._run_number = self._run.incarnation = run_number
+        self._run.incarnation = run_number
 
     def _open(self, store: Store) -> None:
         raise NotImplementedError
@@ -81,7 +80,7 @@ class Step:
     def _save(self, store: Store) -> int | None:
         """Checkpoint if anything changed; the cut that the newest checkpoint stands for."""
         if self._cut is not None and (self._changed or self._token is None):
-            store.checkpoint(self._cut, self._run_number)
+            store.checkpoint(self._cut, self._run.incarnation)
             self._token = self._cut
             self._changed = False
         return self._token

@@ -20,6 +20,7 @@ from flows import demo, produce, tail
 from flows import topics as making
 from flows.balance import balance
 from flows.broker import Embedded
+from flows.playbooks import retail
 from operators import patterns, playbook, records
 from operators.customers import MoveBody
 from operators.playbook import Playbook
@@ -76,8 +77,6 @@ def play(speed: float, json_file: Path | None) -> int:
     console = Console()
     with Embedded() as broker, tempfile.TemporaryDirectory(prefix="oncue-demo-") as folder:
         config = Path(folder) / "playbook.yaml"
-        from flows.cli import retail
-
         config.write_text(retail() + ENGINE)
         book = playbook.load(config.read_text())
         making.create(book, broker.bootstrap)
