@@ -114,14 +114,14 @@ def take(client: Consumer, most: int, wait: float = 0.1) -> list[Record]:
     return list(client.consume(most, wait))
 
 
-def outputs(scope: str, count: int) -> list[list[Place]]:
-    """For each sink partition the output partitions it owns, in the order of topic codes."""
+def outputs(scope: str, count: int) -> list[dict[int, Place]]:
+    """For each sink partition the output partitions it owns, by topic code."""
     return [
-        [
-            (topics.output(scope, code), index)
+        {
+            code: (topics.output(scope, code), index)
             for code, it in enumerate(topics.OUTPUTS)
             if index == 0 or not it.single
-        ]
+        }
         for index in range(count)
     ]
 

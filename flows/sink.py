@@ -8,7 +8,6 @@ again is dropped by its id. The transactional id fences an older incarnation bef
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +21,7 @@ from flows.orderlog import check_latest
 from flows.settings import Run
 from flows.writer import Outgoing, Writer
 from operators.effects import Effect
+from schemas import topics
 
 Caused = tuple[int, list[Effect]]  # a cut and what it caused
 
@@ -35,12 +35,14 @@ class Lows(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Sent(NamedTuple):
-    """A record that was read back: it must not be sent again."""
+    """A record that was read back: it must not be sent again. On a compacted topic also everything of
+    its key up to its cut, which may have been compacted away and would replace it if it came again."""
 
     offset: int
     cut: int
 
 
+_COMPACTED = {code for code, output in enumerate(topics.OUTPUTS) if output.compacted}
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Lows).decode
 
@@ -70,8 +72,8 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
             # Bytewax builds a partition on its first record. A process that was paused until then must
             # not fence its successor.
             check_latest(run.brokers, run.order, run.incarnation)
-        self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}", self._places)
-        low = {topic: 0 for topic, _ in self._places}
+        self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}", [*self._places.values()])
+        low = {topic: 0 for topic, _ in self._places.values()}
         if resume:
             low |= {topic: min(resume.before[topic], at) for topic, at in resume.now.items()}
         self._seen, ends = _read_back(run.brokers, self._places, low)
@@ -90,9 +92,15 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
             self._cut = max(self._cut, cut)
             for effect in effects:
                 topic, partition = places[effect.topic]
-                if seen and seen.pop((topic, effect.id), None) is not None:
-                    self.dropped += 1
-                    continue
+                if seen:
+                    if effect.topic in _COMPACTED:
+                        sent = seen.get((topic, effect.key))
+                        repeated = sent is not None and cut <= sent.cut
+                    else:
+                        repeated = seen.pop((topic, effect.id), None) is not None
+                    if repeated:
+                        self.dropped += 1
+                        continue
                 outgoing.append(
                     Outgoing(
                         topic, partition, effect.key, effect.body, header(effect, cut, self._source, now)
@@ -121,14 +129,16 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
 
 
 def _read_back(
-    brokers: str, places: Iterable[Place], low: dict[str, int]
+    brokers: str, places: dict[int, Place], low: dict[str, int]
 ) -> tuple[dict[tuple[str, str], Sent], dict[str, int]]:
-    """Committed records from `low` on: (topic, id) -> Sent, and the end of each topic's partition."""
+    """Committed records from `low` on: (topic, id) -> Sent, on compacted topics (topic, key) -> the newest;
+    and the end of each topic's partition."""
     seen: dict[tuple[str, str], Sent] = {}
+    compacted = {topic for code, (topic, _) in places.items() if code in _COMPACTED}
     client = kafka.consumer(brokers, "oncue-sink")
     try:
         ends, waiting = {}, {}
-        for place in places:
+        for place in places.values():
             first, end = kafka.bounds(client, place)
             topic = place[0]
             ends[topic] = end
@@ -147,7 +157,8 @@ def _read_back(
                     continue
                 sent = _sent(message)
                 if sent is not None:
-                    seen[topic, sent[0]] = sent[1]
+                    id = (message.key() or b"").decode() if topic in compacted else sent[0]
+                    seen[topic, id] = sent[1]
     finally:
         client.close()
     return seen, ends

@@ -34,7 +34,7 @@ def prepare(run: Run) -> None:
     try:
         wanted = run.playbook.engine.partitions
         outputs = sorted(
-            {place[0] for places in kafka.outputs(run.scope, 1) for place in places} - {run.control}
+            {place[0] for places in kafka.outputs(run.scope, 1) for place in places.values()} - {run.control}
         )
         counts = kafka.partitions(client, [*run.inputs, run.order, run.control, *outputs], run.brokers)
         wrong = [f"{topic} has {counts[topic]}" for topic in outputs if counts[topic] != wanted]

@@ -36,6 +36,21 @@ def trigger(
     )  # fmt: skip
 
 
+def cancelled(id: str, body: outbound.TriggerCancelled, arrived: int, cause: str, correlation: str) -> Effect:
+    """On the topic of triggers, behind the trigger it cancels."""
+    return Effect(
+        topics.TRIGGERS, id, body.customer, _json(body), f"oncue.trigger-cancelled.{body.rule}",
+        body.cancelled_at, arrived, cause, correlation,
+    )  # fmt: skip
+
+
+def profile(id: str, body: outbound.Profile, arrived: int, cause: str) -> Effect:
+    """At most one a customer and cut: the sink takes the newest of a key to be the last of its cut."""
+    return Effect(
+        topics.PROFILES, id, body.customer, _json(body), "oncue.profile", body.as_of, arrived, cause
+    )
+
+
 def decision(id: str, body: outbound.Decision, arrived: int, cause: str, correlation: str = "") -> Effect:
     return Effect(
         topics.DECISIONS, id, body.customer, _json(body), f"oncue.decision.{body.reason.split(' ')[0]}",

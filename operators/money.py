@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from schemas.currency import digits
+
 MILLION = 1_000_000
 MOST = 10**15
-_DIGITS = {
-    **dict.fromkeys("BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split(), 0),
-    **dict.fromkeys("BHD IQD JOD KWD LYD OMR TND".split(), 3),
-}
 
 
 def minor_units(amount: Any, currency: str) -> int:
@@ -18,7 +16,7 @@ def minor_units(amount: Any, currency: str) -> int:
     >>> minor_units(35.79, "USD"), minor_units(1200, "JPY")
     (3579, 1200)
     """
-    return _exact(amount, 10 ** _DIGITS.get(currency, 2))
+    return _exact(amount, 10 ** digits(currency))
 
 
 def millionths(number: Any) -> int:

@@ -7,14 +7,17 @@ from pathlib import Path
 
 import msgspec
 
-from schemas import inbound, outbound, playbook
+from schemas import inbound, outbound, playbook, reference
 
 FOLDER = Path(__file__).parent / "generated"
 
 PUBLISHED: dict[str, type[msgspec.Struct]] = {
     "inbound.event": inbound.Event,
     **{f"inbound.{name.lower().replace(' ', '-')}": kind for name, kind in inbound.PROPERTIES.items()},
+    **{f"reference.{name}": kind for name, kind in reference.RECORDS.items()},
     "outbound.trigger": outbound.Trigger,
+    "outbound.trigger-cancelled": outbound.TriggerCancelled,
+    "outbound.profile": outbound.Profile,
     "outbound.decision": outbound.Decision,
     "outbound.identity": outbound.Identity,
     "outbound.dead-letter": outbound.DeadLetter,

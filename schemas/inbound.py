@@ -10,15 +10,14 @@ Times are RFC 3339 strings; money is a decimal number in major units with its IS
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 
+from schemas.common import Id, Price, Quantity
+from schemas.currency import Currency
+
 EventType = Literal["track", "identify", "page", "screen", "group", "alias"]
-Id = Annotated[str, msgspec.Meta(min_length=1, max_length=512)]
-Price = Annotated[float, msgspec.Meta(ge=0)]
-Quantity = Annotated[int, msgspec.Meta(ge=1, le=1_000_000_000)]
-Currency = Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
 
 
 class Traits(msgspec.Struct, gc=False):

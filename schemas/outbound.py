@@ -36,6 +36,44 @@ class Trigger(msgspec.Struct, gc=False):
     currency: str | None = None
 
 
+class TriggerCancelled(msgspec.Struct, gc=False):
+    """A trigger that went out need not be acted on any more: what it was about has come to pass, or its
+    reason fell away. `trigger` is the `ce_id` of the trigger; both have the same `ce_correlationid`."""
+
+    trigger: str
+    rule: str
+    customer: str
+    reason: str
+    cancelled_at: int
+    key: str
+    rule_hash: str = ""
+    channel: str = ""
+    purpose: str = ""
+
+
+class Consent(msgspec.Struct, gc=False):
+    """The customer's last word on a purpose on a channel."""
+
+    purpose: str
+    channel: str
+    granted: bool
+    at: int
+
+
+class Profile(msgspec.Struct, gc=False):
+    """What is known about a customer as of `as_of`. The topic is compacted: the newest record of a customer
+    replaces all before. It holds no identifiers. `merged_into` is set on the last record of an id that was
+    retired, and names the surviving customer; features and consents are then found there."""
+
+    customer: str
+    as_of: int
+    first_seen: int
+    last_seen: int
+    features: dict[str, Any] = {}
+    consents: list[Consent] = []
+    merged_into: str | None = None
+
+
 class Decision(msgspec.Struct, gc=False):
     """Why a candidate was held back, or a merge was not made."""
 

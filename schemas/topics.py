@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL = range(7)
+TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL, PROFILES = range(8)
 
 
 class Output(NamedTuple):
@@ -15,12 +15,18 @@ class Output(NamedTuple):
     single: bool
     settings: dict[str, str]
 
+    @property
+    def compacted(self) -> bool:
+        """Only the newest record of a key is sure to be there."""
+        return self.settings.get("cleanup.policy") == "compact"
+
 
 _KEEP = {"retention.ms": str(30 * 86_400_000)}
 LARGEST = (
     16 * 1024 * 1024
 )  # bytes; a dead letter is a third larger than its event, a move is a whole customer
 _LARGE = {"max.message.bytes": str(LARGEST)}
+_COMPACT = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(30 * 86_400_000)}
 
 OUTPUTS = (
     Output("triggers", "customer id", False, {"retention.ms": str(7 * 86_400_000)}),
@@ -30,6 +36,24 @@ OUTPUTS = (
     Output("ledger", "shard", False, _KEEP),
     Output("moves", "surviving customer id", False, _KEEP | _LARGE),
     Output("control", "command", True, {"retention.ms": "-1"}),
+    Output("profiles", "customer id", False, _COMPACT),
+)
+
+
+class Reference(NamedTuple):
+    """A topic of reference data. `keyed_by` says what its record key is."""
+
+    name: str
+    keyed_by: str
+    settings: dict[str, str]
+
+
+REFERENCE = (
+    Reference("products", "product_id", _COMPACT),
+    Reference("prices", "product_id", _COMPACT),
+    Reference("stock", "product_id, or product_id/store_id", _COMPACT),
+    Reference("stores", "store_id", _COMPACT),
+    Reference("content", "content_id", _COMPACT),
 )
 ORDER = "order"
 ORDER_SETTINGS = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
@@ -38,6 +62,11 @@ ORDER_SETTINGS = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime
 def output(scope: str, code: int) -> str:
     """Full name of an output topic, such as `shop.triggers`."""
     return f"{scope}.{OUTPUTS[code].name}"
+
+
+def reference(scope: str, name: str) -> str:
+    """Full name of a topic of reference data, such as `shop.prices`."""
+    return f"{scope}.{name}"
 
 
 def order(scope: str) -> str:

@@ -154,6 +154,33 @@ def test_the_same_id_on_two_topics_are_two_records(broker: Broker, scoped: Maker
     second.close()
 
 
+def test_every_partition_of_a_sink_finds_the_compacted_topic(broker: Broker, scoped: Maker) -> None:
+    """Partition 1 owns no partition of the single topics, and all of the others."""
+    scope = scoped(broker)
+    sink = Sink(run_of(scope)).build_part("sink", "1", None)
+    sink.write_batch([(1, [effect("p1", topics.PROFILES)])])
+    sink.snapshot()
+    assert ids(scope, "profiles") == ["p1"]
+    sink.close()
+
+
+def test_a_profile_that_was_compacted_away_does_not_come_back_over_a_newer_one(
+    broker: Broker, scoped: Maker
+) -> None:
+    scope = scoped(broker)
+    first = built(scope)
+    kept = first.snapshot()
+    first.write_batch([(2, [effect("p2", topics.PROFILES)])])  # p1 of cut 1 is gone: compacted
+    committed_by(first)
+    second = built(scope, kept)
+    for number in (1, 2, 3):
+        second.write_batch([(number, [effect(f"p{number}", topics.PROFILES)])])
+    second.snapshot()
+    assert second.dropped == 2
+    assert ids(scope, "profiles") == ["p2", "p3"]
+    second.close()
+
+
 def test_records_of_others_on_an_output_topic_do_no_harm(broker: Broker, scoped: Maker) -> None:
     scope = scoped(broker)
     stranger = Producer({"bootstrap.servers": broker.bootstrap})
