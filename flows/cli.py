@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from flows import broker as embedded
-from flows import lookup, tail, worker
+from flows import checking, lookup, show, tail, worker
 from flows import produce as producing
 from flows import topics as making
 from flows.kafka import KafkaTrouble
@@ -30,6 +27,7 @@ app.add_typer(topics, name="topics")
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]
+Json = Annotated[bool, typer.Option("--json", help="Plain JSON.")]
 State = Annotated[Path, typer.Option("--state", help="State directory.")]
 
 
@@ -67,13 +65,15 @@ def broker() -> None:
 
 
 @app.command()
-def check(file: Path) -> None:
-    """List every mistake of a playbook."""
-    book = _load(file)
-    print(
-        f"{file}: {len(book.topics)} sources, {len(book.measures)} measures, {len(book.features)} features, "
-        f"{len(book.rules)} triggers"
-    )
+def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")], as_json: Json = False) -> None:
+    """List every mistake of playbooks, each with its line, its path and the nearest valid name."""
+    found = [checking.check(file) for file in files]
+    if as_json:
+        print(json.dumps(found, indent=2))
+    else:
+        for one in found:
+            show.playbook(one)
+    raise typer.Exit(worker.TROUBLE if any(one["mistakes"] for one in found) else 0)
 
 
 @app.command()
@@ -115,7 +115,7 @@ def customer(
     key: Annotated[str, typer.Argument(help="Any identifier, such as an e-mail, or a customer id.")],
     state: State,
     scope: Annotated[str | None, typer.Option(help="Which scope, where there are several.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Who this is and what is known, from the newest checkpoint; workers may be running."""
     found = lookup.customer(lookup.scope_of(state, scope), key)
@@ -125,7 +125,7 @@ def customer(
     if as_json:
         print(json.dumps(found, indent=2))
     else:
-        _show_customer(found)
+        show.customer(found)
 
 
 @app.command()
@@ -166,26 +166,6 @@ def _load(file: Path | None) -> Playbook:
     return (
         playbook.load(retail(), "retail.yaml") if file is None else playbook.load(file.read_text(), str(file))
     )
-
-
-def _show_customer(found: dict[str, Any]) -> None:
-    console = Console()
-    console.print(f"[bold]{found['customer']}[/bold]  as of {_time(found['as_of'])}")
-    console.print("  " + "\n  ".join(found["identifiers"]), highlight=False)
-    table = Table(box=None)
-    for column in ("feature", "value"):
-        table.add_column(column)
-    for name, value in found["features"].items():
-        table.add_row(name, str(value))
-    console.print(table)
-    for name, granted in found["consents"].items():
-        console.print(f"consent {name}: {'yes' if granted else 'no'}")
-    for absence in found["open"]:
-        console.print(f"open: {absence['rule']} {absence['key']}, due {_time(absence['due'])}")
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if ms >= 0 else "never"
 
 
 def main() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from operators.hints import near
+
 Getter = Callable[[dict[str, Any]], list[Any]]
 
 
@@ -28,7 +30,7 @@ def compile_path(path: str) -> Getter:
     """
     steps = path.split(".")
     if steps[0] != "properties" or len(steps) < 2 or not all(step.removesuffix("[]") for step in steps):
-        raise ValueError(f"{path!r} is not a path; write properties.NAME or properties.LIST[].NAME")
+        raise ValueError(f"{path!r} is not a path; {_meant(steps)}")
     if len(steps) == 2 and not steps[1].endswith("[]"):
         name = steps[1]
 
@@ -49,3 +51,10 @@ def compile_path(path: str) -> Getter:
         return found
 
     return walk
+
+
+def _meant(steps: list[str]) -> str:
+    rest = steps[1:] if near(steps[0], ["properties"]) else steps
+    if not all(step.removesuffix("[]") for step in rest) or not rest:
+        return "write properties.NAME or properties.LIST[].NAME"
+    return f"did you mean {'.'.join(['properties', *rest])!r}?"

@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,20 +13,16 @@ import msgspec
 from operators import yamlfile
 from operators.expressions import Expression
 from operators.features import Feature, Tier, tiers
+from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
 from operators.money import MILLION
 from operators.paths import Getter, compile_path, field_of
+from operators.shapes import Misfit, Mistake, fit
 from schemas import durations
 from schemas import playbook as form
 
 BASKET_FACTS = ("basket_value", "basket_items")
 REPEAT_FACTS = ("times",)
-
-
-class Mistake(NamedTuple):
-    line: int
-    path: str
-    problem: str
 
 
 class BadPlaybook(ValueError):
@@ -124,18 +119,27 @@ def load(text: str, name: str = "playbook") -> Playbook:
     return _Compiler(raw, name).compile()
 
 
+def notes(text: str) -> list[Mistake]:
+    """What a good playbook says that is allowed but looks like a slip: names of one's own that are
+    nearly those of the contract."""
+    return sorted(Mistake(*slip) for slip in slips(yamlfile.load(text)))
+
+
 class _Compiler:
     def __init__(self, raw: yamlfile.Located, name: str) -> None:
         self.raw = raw
         self.name = name
         self.mistakes: list[Mistake] = []
+        self.misfits: set[str] = set()
 
     def compile(self) -> Playbook:
         raw = self.raw
         fields = {field.name: field for field in msgspec.structs.fields(form.Playbook)}
         for key in raw:
             if key not in fields:
-                self.wrong(raw.lines[key], key, f"unknown section{_hint(key, fields)}")
+                self.wrong(raw.lines[key], key, f"unknown section{near(key, fields)}")
+        for line, path in raw.twice:
+            self.wrong(line, path, "is there twice; which one counts?")
         scope = self.text("scope", None, r"^[a-z][a-z0-9-]{0,39}$", "lower-case letters, digits and -")
         currency = self.text("currency", "USD", r"^[A-Z]{3}$", "an ISO 4217 code such as USD")
         region = self.text("region", "US", r"^[A-Z]{2}$", "an ISO 3166 code such as US")
@@ -187,10 +191,12 @@ class _Compiler:
             line = self.line("features", name)
             measure = measures.get(feature.measure)
             if measure is None:
-                if feature.measure in self.written("measures"):
+                if not feature.measure or feature.measure in self.written("measures"):
                     continue  # its own mistake is already listed
                 self.wrong(
-                    line, path, f"unknown measure {feature.measure!r}{_hint(feature.measure, measures)}"
+                    line,
+                    path,
+                    f"unknown measure {feature.measure!r}{near(feature.measure, self.written('measures'))}",
                 )
                 continue
             window = self.duration(line, path + ".window", feature.window) if feature.window else 0
@@ -225,7 +231,11 @@ class _Compiler:
                 self.wrong(line, path + ".times", "a repeat needs times: 2 or more")
             for fact in trigger.facts:
                 if fact not in features and fact not in self.written("features"):
-                    self.wrong(line, path + ".facts", f"unknown feature {fact!r}{_hint(fact, features)}")
+                    self.wrong(
+                        line,
+                        path + ".facts",
+                        f"unknown feature {fact!r}{near(fact, self.written('features'))}",
+                    )
             for event in trigger.removes:
                 if event not in trigger.on:
                     self.wrong(line, path + ".removes", f"{event!r} must be in on as well")
@@ -288,7 +298,7 @@ class _Compiler:
         for key, item in raw.items():
             at = raw.lines[key]
             if known is not None and key not in known:
-                self.wrong(at, f"{name}.{key}", f"unknown{_hint(key, known)}; one of {', '.join(known)}")
+                self.wrong(at, f"{name}.{key}", f"unknown{near(key, known)}; one of {', '.join(known)}")
                 continue
             built = self.convert(item if item is not None else {}, kind, f"{name}.{key}", at)
             if built is not None:
@@ -296,21 +306,9 @@ class _Compiler:
         return found
 
     def convert(self, item: Any, kind: type[Any], path: str, line: int) -> Any:
-        names = {field.name for field in msgspec.structs.fields(kind)}
-        good = dict(item) if isinstance(item, dict) else item
-        if isinstance(item, yamlfile.Located):
-            for key in item:
-                if key not in names:
-                    self.wrong(item.lines[key], f"{path}.{key}", f"unknown key{_hint(key, names)}")
-                    good.pop(key)
         try:
-            return msgspec.convert(good, kind)
-        except msgspec.ValidationError as error:
-            found = re.match(r"(.*?)(?: - at `\$\.?(.*)`)?$", str(error), re.S)
-            where = found[2] if found and found[2] else ""
-            lines = item.lines if isinstance(item, yamlfile.Located) else {}
-            at = lines.get(re.split(r"[.\[]", where)[0], line)
-            self.wrong(at, f"{path}.{where}" if where else path, found[1] if found else str(error))
+            return fit(item, kind, path, line, self.misfit)
+        except Misfit:
             return None
 
     def text(self, key: str, default: str | None, pattern: str, form: str) -> str:
@@ -349,13 +347,21 @@ class _Compiler:
     def line(self, section: str, name: str) -> int:
         return int(self.raw[section].lines[name])
 
+    def misfit(self, line: int, path: str, problem: str) -> None:
+        self.wrong(line, path, problem)
+        self.misfits.add(path)
+
     def wrong(self, line: int, path: str, problem: str) -> None:
+        """`line`: of the whole; the mistake is at the innermost key of `path` that was written."""
+        if path in self.misfits:
+            return  # what follows from it
+        inside: Any = self.raw
+        for name in path.split("."):
+            if not isinstance(inside, yamlfile.Located) or name not in inside:
+                break
+            line = max(line, inside.lines[name])
+            inside = inside[name]
         self.mistakes.append(Mistake(line, path, problem))
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _digest(*parts: Any) -> str:

@@ -8,10 +8,18 @@ import yaml
 
 
 class Located(dict[str, Any]):
-    """A mapping that knows the line of each of its keys (`lines`) and its own (`line`)."""
+    """A mapping that knows the line of each of its keys (`lines`) and its own (`line`). `twice`: line
+    and path of every key in it and below that was there before; the first one counts."""
 
     line: int = 1
     lines: dict[str, int]
+    twice: list[tuple[int, str]]
+
+
+class Items(list[Any]):
+    """A list that knows the line of each of its items."""
+
+    lines: list[int]
 
 
 class BadYaml(ValueError):
@@ -24,7 +32,8 @@ def load(text: str) -> Located:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if not isinstance(node, yaml.MappingNode):
             raise BadYaml("line 1: a playbook is a mapping of sections such as scope, sources and triggers")
-        value = _build(node, yaml.SafeLoader(""), ())
+        twice: list[tuple[int, str]] = []
+        value = _build(node, yaml.SafeLoader(""), (), "", twice)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
@@ -33,10 +42,13 @@ def load(text: str) -> Located:
         line = text.count("\n", 0, error.position) + 1
         raise BadYaml(f"line {line}: not YAML: {error.reason}") from None
     assert isinstance(value, Located)
+    value.twice = twice
     return value
 
 
-def _build(node: yaml.Node, loader: Any, inside: tuple[yaml.Node, ...]) -> Any:
+def _build(
+    node: yaml.Node, loader: Any, inside: tuple[yaml.Node, ...], path: str, twice: list[tuple[int, str]]
+) -> Any:
     if node in inside:
         raise BadYaml(f"line {node.start_mark.line + 1}: an alias stands inside what it names")
     inside = *inside, node
@@ -47,13 +59,19 @@ def _build(node: yaml.Node, loader: Any, inside: tuple[yaml.Node, ...]) -> Any:
         for key, value in node.value:
             # As written: YAML 1.1 would make `on` and `no` booleans.
             name = str(key.value)
+            where = f"{path}.{name}" if path else name
             if name in found:
-                raise BadYaml(f"line {key.start_mark.line + 1}: {name!r} is there twice")
-            found[name] = _build(value, loader, inside)
+                twice.append((key.start_mark.line + 1, where))
+                continue
+            found[name] = _build(value, loader, inside, where, twice)
             found.lines[name] = key.start_mark.line + 1
         return found
     if isinstance(node, yaml.SequenceNode):
-        return [_build(item, loader, inside) for item in node.value]
+        items = Items(
+            _build(item, loader, inside, f"{path}[{i}]", twice) for i, item in enumerate(node.value)
+        )
+        items.lines = [item.start_mark.line + 1 for item in node.value]
+        return items
     try:
         return loader.construct_object(node)
     except ValueError as error:  # a date that does not exist

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from operators.playbook import BadPlaybook, load
+from operators.playbook import BadPlaybook, load, notes
 from tests.events import RETAIL, retail
 
 SMALL = """\
@@ -59,13 +59,14 @@ triggers:
     assert [(line, path) for line, path, _ in found] == [
         (1, "scope"), (2, "sources"), (4, "identifiers.user"), (5, "identifiers.email.limit"),
         (7, "measures.views.valeu"), (8, "measures.orders.value"), (10, "features.a"),
-        (11, "features.b.window"), (12, "features.c"), (14, "triggers.t.facts"), (14, "triggers.t.wait"),
-        (14, "triggers.t.where"), (22, "triggers.r.times"),
+        (11, "features.b.window"), (12, "features.c"), (14, "triggers.t.wait"), (20, "triggers.t.facts"),
+        (21, "triggers.t.where"), (22, "triggers.r.times"),
     ]  # fmt: skip
     problems = {path: problem for _, path, problem in found}
     assert "did you mean 'user_id'?" in problems["identifiers.user"]
     assert "did you mean 'value'?" in problems["measures.views.valeu"]
     assert "did you mean 'views'?" in problems["features.a"]
+    assert "did you mean 'properties.total'?" in problems["measures.orders.value"]
     assert "15m" in problems["features.b.window"]
 
 
@@ -80,7 +81,6 @@ def test_the_message_names_the_file_and_the_line() -> None:
         ("scope: [", 1),
         ("- a\n- b\n", 1),
         ("", 1),
-        (SMALL + "scope: again\n", 4),
         (SMALL + "currency: !!python/name:os.system x\n", 4),
         (SMALL + "currency: \x07\n", 4),
         (SMALL + "features: &f {a: *f}\n", 4),
@@ -101,6 +101,104 @@ def test_a_section_of_the_wrong_shape_is_a_mistake_and_no_crash(section: str, va
     small.setdefault("triggers", f"{{t: {{{rule}, facts: [f], where: f > 1}}}}")
     text = "scope: shop\n" + "".join(f"{name}: {body}\n" for name, body in small.items())
     assert mistakes(text)
+
+
+TRIGGER = "triggers: {t: {on: [x], key: properties.k, channel: c, purpose: p, wait: 1m, "
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path", "said"),
+    [
+        ("mesures: {}", "mesures", "unknown section; did you mean 'measures'?"),
+        ("scope: again", "scope", "is there twice"),
+        ("measures: {m: {on: [x], on: [y]}}", "measures.m.on", "is there twice"),
+        ("measures: {m: {on: x}}", "measures.m.on", "expected a list, got text"),
+        ("measures: {m: {on: [x, 7]}}", "measures.m.on[1]", "expected text, got a whole number"),
+        ("measures: {m: {on: [x], unit: mony}}", "measures.m.unit", "did you mean 'money'?"),
+        (
+            "measures: {m: {on: [x], value: propertis.total}}", "measures.m.value",
+            "did you mean 'properties.total'?",
+        ),
+        ("measures: {m: {}}", "measures.m.on", "is missing"),
+        ("features: {f: {measure: m, aggregate: cuont}}", "features.f.aggregate", "did you mean 'count'?"),
+        ("features: {f: {measure: m}}", "features.f.aggregate", "is missing"),
+        (TRIGGER + "kind: abscence}}", "triggers.t.kind", "did you mean 'absence'?"),
+        (TRIGGER + "kind: absence, chanel: d}}", "triggers.t.chanel", "did you mean 'channel'?"),
+        (TRIGGER + "kind: absence, cooldown: 4hours}}", "triggers.t.cooldown", "is not a duration"),
+        (
+            TRIGGER + "kind: absence, unless: [{on: y}, {onn: z}]}}", "triggers.t.unless[1].onn",
+            "did you mean 'on'?",
+        ),
+        (TRIGGER + "kind: absence, where: 1 +}}", "triggers.t.where", "cannot read the condition"),
+        ("engine: {shards: many}", "engine.shards", "expected a whole number, got text"),
+        ("engine: {idle: folow}", "engine.idle", "did you mean 'follow'?"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_a_line_a_path_and_what_was_meant(wrong: str, path: str, said: str) -> None:
+    found = {where: (line, problem) for line, where, problem in mistakes(SMALL + "\n" + wrong + "\n")}
+    line, problem = found[path]
+    assert (line, said in problem) == (5, True), problem
+
+
+def test_a_mistake_deep_in_a_list_is_shown_on_its_own_line() -> None:
+    text = (
+        SMALL
+        + """\
+triggers:
+  t:
+    kind: absence
+    on:
+      - Product Added
+      - 7
+    key: properties.k
+    wait: 15 minutes
+    channel: c
+    purpose: p
+    unless:
+      - on: Order Completed
+      - no: Order Completed
+"""
+    )
+    assert [found[:2] for found in mistakes(text)] == [
+        (9, "triggers.t.on[1]"), (11, "triggers.t.wait"), (16, "triggers.t.unless[1].no"),
+        (16, "triggers.t.unless[1].on"),
+    ]  # fmt: skip
+
+
+def test_one_slip_does_not_hide_the_other_mistakes_of_the_same_thing() -> None:
+    text = SMALL + "features: {f: {measure: n, aggregate: cuont, windw: 1h, window: long}}\n"
+    assert [path for _, path, _ in mistakes(text)] == [
+        "features.f", "features.f.aggregate", "features.f.windw",
+    ]  # fmt: skip
+
+
+def test_a_name_that_is_nearly_one_of_the_contract_is_a_note_and_no_mistake() -> None:
+    text = (
+        SMALL
+        + """\
+measures:
+  views: {on: [Produkt Viewed], value: properties.product_id}
+  own: {on: [Wishlist Opened], value: properties.list_id}
+  orders:
+    on:
+      - Order Completed
+      - order completed
+    value: properties.totl
+  lines: {on: [Order Completed], value: "properties.products[].prduct_id"}
+  reviews: {on: [Order Completed], value: properties.review}
+"""
+    )
+    assert load(text).measures.keys() == {"views", "own", "orders", "lines", "reviews"}
+    assert [(line, path, words.rpartition(" mean ")[2]) for line, path, words in notes(text)] == [
+        (5, "measures.views.on", "'Product Viewed'?"),
+        (10, "measures.orders.on", "'Order Completed'?"),
+        (11, "measures.orders.value", "'properties.total'?"),
+        (12, "measures.lines.value", "'properties.products[].product_id'?"),
+    ]
+
+
+def test_the_playbook_that_ships_gives_no_notes() -> None:
+    assert notes(RETAIL.read_text()) == []
 
 
 def test_what_changes_a_decision_changes_the_hash_and_tuning_does_not() -> None:
