@@ -12,7 +12,7 @@ from zlib import crc32
 
 import msgspec
 
-from operators import effects, features, patterns, records
+from operators import effects, features, patterns, profiles, records
 from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.events import BadEvent, Reader, Reading, Sign
@@ -79,6 +79,8 @@ class Customers:
         self.counts = self.tally.counts
         self.repeated_moves = 0
         self._effects: list[Effect] = []
+        self._profiles: dict[str, Effect] = {}  # of this cut, by customer
+        self._profile_every = playbook.profiles.every if playbook.profiles else 0
         self._arrived = 0
         self._topics: dict[str, int] = {}  # place -> checksum of its topic
 
@@ -114,6 +116,9 @@ class Customers:
                 alarm = _alarm(core)
                 self._fire(record, watermark, watermark)
                 self._rearm(record, alarm, was_set=False)
+        if self._profiles:
+            out += self._profiles.values()
+            self._profiles = {}
         if pack.number % LEDGER_EVERY == 0 or pack.last:
             out.append(effects.ledger(pack.number, f"shard-{self._shard}", self.counts))
         return out
@@ -143,12 +148,14 @@ class Customers:
             self._event(record, op, before, watermark, self.tally.row(op[3]))
         elif code == RETIRE:
             self._fire_before(record, before, watermark, op[4])
-            self._retire(record, op[2], op[3])
+            self._retire(record, op[2], op[3], op[4])
         else:
             self._fire_before(record, before, watermark, op[3])
             self._expect(record, op[2], max(before, min(op[3], watermark)))
 
-    def _retire(self, record: Record, winner: str, number: int) -> None:
+    def _retire(self, record: Record, winner: str, number: int, at: int) -> None:
+        if self._profile_every:
+            self._profiles[record.id] = profiles.merged(record, winner, at, self._arrived)
         alarm = _alarm(record.part("core"))
         body = MoveBody(number, record.id, winner, record.encode(without="queue"))
         self._effects.append(effects.move(number, winner, msgspec.msgpack.encode(body)))
@@ -189,6 +196,8 @@ class Customers:
                 # A basket that only the merge has filled gives no reason for what is past.
                 patterns.settle(record.part(rule.part), decided - rule.wait - self._grace, rule.basket)
                 self._plan_alarm(record, rule)
+        if self._profile_every:
+            profiles.plan(record.part("core"), decided, self._profile_every)
         self._timers.set(record.id, old, _alarm(record.part("core")))
         self._records.touch(record)
 
@@ -239,6 +248,10 @@ class Customers:
             _consent(core, reading, at)
         for part, plan, value in reading.values:
             features.add(record.part(part), plan, at, value)
+        if self._profile_every and profiles.ALARM not in core.alarms and (reading.values or reading.consent):
+            alarm = _alarm(core)
+            profiles.plan(core, max(at, before), self._profile_every)
+            self._rearm(record, alarm)
         if reading.signs:
             alarm = _alarm(core)
             self._arrived = arrived
@@ -329,6 +342,9 @@ class Customers:
         for at, name, key in sorted(due):
             rule = self._playbook.rules[name]
             self._decide(record, rule, record.part(self._playbook.rules[name].part), key, at, watermark)
+        due_profile = core.alarms.get(profiles.ALARM, limit + 1)
+        if due_profile <= limit and self._profile_every:
+            self._profiles[record.id] = profiles.profile(self._playbook, record, due_profile, self._arrived)
         for name in [name for name, alarm in core.alarms.items() if alarm <= limit]:
             if name in self._playbook.rules:
                 self._plan_alarm(record, self._playbook.rules[name])

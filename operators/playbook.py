@@ -78,6 +78,13 @@ class Reaction(NamedTuple):
     key: Getter | None
 
 
+class Profiles(NamedTuple):
+    """`every` in ms; `features` by name."""
+
+    every: int
+    features: tuple[str, ...]
+
+
 class Times(NamedTuple):
     """The engine's durations in ms."""
 
@@ -103,6 +110,7 @@ class Playbook(NamedTuple):
     measures: dict[str, Measure]
     features: dict[str, Feature]
     rules: dict[str, Rule]
+    profiles: Profiles | None
     measured: dict[str, tuple[Measure, ...]]  # event name -> measures
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
     engine: form.Engine
@@ -154,6 +162,7 @@ class _Compiler:
         ready = self.features(features, measures)
         built = self.measures(measures, ready)
         rules, reactions = self.rules(triggers, ready)
+        profiles = self.profiles(ready) if "profiles" in raw else None
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
         measured: dict[str, list[Measure]] = defaultdict(list)
@@ -176,6 +185,7 @@ class _Compiler:
             measures=built,
             features=ready,
             rules=rules,
+            profiles=profiles,
             measured={event: tuple(found) for event, found in measured.items()},
             reactions={event: tuple(found) for event, found in reactions.items()},
             engine=engine,
@@ -275,6 +285,21 @@ class _Compiler:
                 reactions[event].append(Reaction(rule, True, key))
         return rules, reactions
 
+    def profiles(self, features: dict[str, Feature]) -> Profiles | None:
+        line = self.raw.lines["profiles"]
+        section = self.convert(self.raw["profiles"] or {}, form.Profiles, "profiles", line)
+        if section is None:
+            return None
+        every = self.duration(line, "profiles.every", section.every)
+        if every < 1000:
+            self.wrong(line, "profiles.every", "must be 1s or more")
+        names = self.written("features") if section.features == "all" else section.features
+        for name in names:
+            if name not in self.written("features"):
+                hint = near(name, self.written("features"))
+                self.wrong(line, "profiles.features", f"unknown feature {name!r}{hint}")
+        return Profiles(every, tuple(names))
+
     def engine_times(self, engine: form.Engine) -> Times:
         line = self.raw.lines.get("engine", 1)
         for name in ("shards", "partitions", "cut_events", "hot_customers", "hot_identifiers"):
@@ -329,7 +354,7 @@ class _Compiler:
         try:
             return durations.parse(value)
         except ValueError as error:
-            self.wrong(line, path, str(error))
+            self.misfit(line, path, str(error))
             return 0
 
     def path(self, line: int, path: str, value: str) -> Getter:

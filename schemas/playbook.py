@@ -89,6 +89,16 @@ class Trigger(Section):
     facts: list[str] = []
 
 
+class Profiles(Section):
+    """Put a customer's profile on the `profiles` topic, `every` so often at most while it changes.
+
+    `features`: which of them it shows.
+    """
+
+    every: str = "15m"
+    features: Literal["all"] | list[str] = "all"
+
+
 class Engine(Section):
     """How the scope runs. `shards` and `partitions` are fixed once a state directory exists.
 
@@ -119,6 +129,7 @@ class Playbook(Section):
     measures: dict[str, Measure] = {}
     features: dict[str, Feature] = {}
     triggers: dict[str, Trigger] = {}
+    profiles: Profiles | None = None
     currency: str = "USD"
     region: str = "US"
     engine: Engine = msgspec.field(default_factory=Engine)

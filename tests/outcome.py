@@ -13,7 +13,7 @@ from operators.playbook import Playbook
 from operators.records import Record
 from operators.triggers import feature_value
 from schemas import topics
-from schemas.outbound import DeadLetter, Decision, Identity, Trigger
+from schemas.outbound import DeadLetter, Decision, Identity, Profile, Trigger
 
 
 class Outcome:
@@ -25,6 +25,8 @@ class Outcome:
         self.triggers = self._bodies(topics.TRIGGERS, Trigger)
         self.decisions = self._bodies(topics.DECISIONS, Decision)
         self.dead_letters = self._bodies(topics.DEAD_LETTERS, DeadLetter)
+        # The last of each customer is what a compacted topic keeps.
+        self.profiles = {body.customer: body for body in self._bodies(topics.PROFILES, Profile).values()}
         merged = self._bodies(topics.IDENTITIES, Identity)
         self.identities = {body.retired: body.customer for body in merged.values()}
         self.customers = dict(found)
@@ -57,8 +59,9 @@ class Outcome:
         }
 
     def outputs(self) -> dict[str, bytes]:
-        """Id -> body of everything that leaves the engine for others to use."""
-        inner = (topics.MOVES, topics.LEDGER, topics.CONTROL)
+        """Id -> body of everything that leaves the engine for others to use, but for profiles, of which
+        those that are replaced within a cut are not sent."""
+        inner = (topics.MOVES, topics.LEDGER, topics.CONTROL, topics.PROFILES)
         return {id: e.body for id, e in self.effects.items() if e.topic not in inner}
 
     def state(self) -> dict[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators import customers, resolve
+from operators import customers, profiles, resolve
 from operators.identity import customer_id
 from schemas import topics
 from schemas.outbound import Ledger, Trigger
@@ -35,6 +35,7 @@ def simulate(log: Log, shards: int = 3, returning: Any = (), lagging: Any = ()) 
 
 def assert_same(one: Outcome, other: Outcome) -> None:
     assert one.outputs() == other.outputs()
+    assert one.profiles == other.profiles
     assert one.state() == other.state()
 
 
@@ -164,6 +165,23 @@ def test_the_ledger_balances_at_every_cut(log: Log, shards: int, returning: list
                 side.setdefault(body.cut, Counter())[topic] += sum(counts[kind] for kind in kinds)
     assert len(came) == len(simulation.cuts)
     assert came == accounted
+
+
+@law
+@given(logs(), returns)
+def test_a_profile_is_the_state_at_its_time_or_another_is_due(log: Log, returning: list[int]) -> None:
+    outcome = simulate(log, returning=returning).outcome()
+    for id, record in outcome.customers.items():
+        core = record.part("core")
+        last = outcome.profiles.get(id)
+        known = core.consents or any(part.startswith("m:") for part in record.parts)
+        if profiles.ALARM in core.alarms or (last is None and not known):
+            continue
+        assert last.features == outcome.features_of(id, last.as_of)
+        assert {f"{it.purpose}/{it.channel}": (it.at, it.granted) for it in last.consents} == core.consents
+        assert (last.first_seen, last.merged_into) == (core.first_seen, None)
+    for retired, survivor in outcome.identities.items():
+        assert outcome.profiles[retired].merged_into == survivor
 
 
 @law
