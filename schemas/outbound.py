@@ -8,9 +8,41 @@ Times are milliseconds since 1970 in event time, money is in minor units.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
+
+from schemas.common import Time
+
+
+def _attribute(name: str) -> str:
+    return {"content_type": "content-type", "oncue_cut": name, "oncue_latency_ms": name}.get(
+        name, f"ce_{name}"
+    )
+
+
+class Headers(msgspec.Struct, rename=_attribute, omit_defaults=True, kw_only=True):
+    """Headers of every record: the attributes of CloudEvents 1.0, and two of oncue's own.
+
+    `ce_id` is the same whenever the same decision is repeated. `ce_correlationid` joins a trigger and its
+    cancellation; `ce_causationid` is the message id, or topic/partition/offset, of what caused the record;
+    after `ce_expirytime` a trigger is not worth acting on. `ce_time` is event time, `ce_recordedtime` the
+    wall clock. `oncue_cut` is the cut of the scope's order, `oncue_latency_ms` from broker to broker.
+    """
+
+    id: str
+    specversion: Literal["1.0"]
+    type: str
+    source: str
+    subject: str
+    recordedtime: Time
+    content_type: Literal["application/json"]
+    oncue_cut: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")]
+    time: Time | msgspec.UnsetType = msgspec.UNSET
+    causationid: str | msgspec.UnsetType = msgspec.UNSET
+    correlationid: str | msgspec.UnsetType = msgspec.UNSET
+    expirytime: Time | msgspec.UnsetType = msgspec.UNSET
+    oncue_latency_ms: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BasketLine(msgspec.Struct, gc=False):

@@ -8,12 +8,11 @@ not given has no value any more. The record key is the id, so that compaction ke
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 
-from schemas.common import Id, Price
+from schemas.common import Country, Id, Price, Time
 from schemas.currency import Currency
 
 
@@ -21,7 +20,7 @@ class Product(msgspec.Struct, gc=False):
     """What a product is. Its price and stock change on their own topics."""
 
     product_id: Id
-    timestamp: datetime | None = None
+    timestamp: Time | None = None
     name: str | None = None
     category: str | None = None
     brand: str | None = None
@@ -35,7 +34,7 @@ class ProductPrice(msgspec.Struct, gc=False):
     product_id: Id
     price: Price
     currency: Currency
-    timestamp: datetime | None = None
+    timestamp: Time | None = None
 
 
 class Stock(msgspec.Struct, gc=False):
@@ -44,16 +43,16 @@ class Stock(msgspec.Struct, gc=False):
     product_id: Id
     quantity: Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
     store_id: Id | None = None
-    timestamp: datetime | None = None
+    timestamp: Time | None = None
 
 
 class Store(msgspec.Struct, gc=False):
     """A shop with a door. `timezone` is an IANA name such as Europe/Berlin, `country` ISO 3166."""
 
     store_id: Id
-    timestamp: datetime | None = None
+    timestamp: Time | None = None
     name: str | None = None
-    country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$")] | None = None
+    country: Country | None = None
     city: str | None = None
     timezone: str | None = None
 
@@ -62,7 +61,7 @@ class Content(msgspec.Struct, gc=False):
     """A page, article or video. `kind` is the sender's word for what it is."""
 
     content_id: Id
-    timestamp: datetime | None = None
+    timestamp: Time | None = None
     title: str | None = None
     kind: str | None = None
     url: str | None = None

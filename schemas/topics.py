@@ -56,6 +56,7 @@ REFERENCE = (
     Reference("content", "content_id", _COMPACT),
 )
 ORDER = "order"
+EVENT_KEY = "the sender's choice; an anonymous or user id keeps one customer's events in order"
 ORDER_SETTINGS = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
 
 
@@ -71,3 +72,24 @@ def reference(scope: str, name: str) -> str:
 
 def order(scope: str) -> str:
     return f"{scope}.{ORDER}"
+
+
+def published() -> dict[str, dict[str, str]]:
+    """Address, record key and clean-up of every topic that others read or write."""
+    internal = (MOVES, CONTROL)
+    return {
+        "events": {"address": "{scope}.{source}", "key": EVENT_KEY, "cleanup": "delete"},
+        **{
+            it.name: {"address": reference("{scope}", it.name), "key": it.keyed_by, "cleanup": "compact"}
+            for it in REFERENCE
+        },
+        **{
+            it.name: {
+                "address": output("{scope}", code),
+                "key": it.keyed_by,
+                "cleanup": "compact" if it.compacted else "delete",
+            }
+            for code, it in enumerate(OUTPUTS)
+            if code not in internal
+        },
+    }

@@ -188,7 +188,7 @@ measures:
       - order completed
     value: properties.totl
   lines: {on: [Order Completed], value: "properties.products[].prduct_id"}
-  reviews: {on: [Order Completed], value: properties.review}
+  reviews: {on: [Order Completed], value: properties.gift_note}
 """
     )
     assert load(text).measures.keys() == {"views", "own", "orders", "lines", "reviews"}
