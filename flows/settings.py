@@ -31,7 +31,8 @@ class Run:
         self.scope = self.playbook.scope
         self.directory = Directory(self.state, self.scope)
         self.shard_keys = spread("shard", engine.shards)
-        self.inputs = sorted(set(self.playbook.topics.values()))
+        self.kinds = {topic: kind for kind, topic in self.playbook.reference.items()}
+        self.inputs = self.playbook.inputs
         self.order = topics.order(self.scope)
         self.moves = topics.output(self.scope, topics.MOVES)
         self.control = topics.output(self.scope, topics.CONTROL)

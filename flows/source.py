@@ -16,9 +16,9 @@ from flows.orderlog import OrderLog, Written
 from flows.pace import Pace
 from flows.probe import Probe
 from flows.settings import Run
-from operators import headers
+from operators import headers, reference
 from operators.identifiers import Identifiers
-from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, Batch, Cut, Front, Opened
+from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Batch, Cut, Front, Opened
 
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
 MOST_POLLS = 10  # of 1,000 records each, in one turn
@@ -62,7 +62,8 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
 
 
 class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
-    """One consumer over all channel partitions, one over the internal ones; cuts as `Front` proposes."""
+    """One consumer over reference and channel partitions, one over the internal ones; cuts as `Front`
+    proposes."""
 
     def __init__(self, run: Run, resume: Resume | None) -> None:
         self._run = run
@@ -80,7 +81,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._places: list[Place] = inputs + internals
         self._names = [kafka.show(place) for place in self._places]
         self._index = {place: index for index, place in enumerate(self._places)}
-        self._front = Front(len(inputs), len(internals), self._times.alignment)
+        self._kinds = [run.kinds[topic] for topic, _ in inputs if topic in run.kinds]
+        self._front = Front(len(inputs), len(internals), self._times.alignment, len(self._kinds))
         self._paused: set[int] = set()
         self._limit = max(1000, HELD_EVENTS // len(inputs))
         self._probe = Probe(run.brokers, inputs)
@@ -311,6 +313,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
     def _take(self, messages: list[kafka.Record]) -> None:
         front, index, identifiers = self._front, self._index, self._identifiers
         inputs, newest, read = front.inputs, front.newest, headers.read
+        leading = front.leading
         for message in messages:
             if message.error() is not None:
                 self._trouble(message)
@@ -319,8 +322,12 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             offset, raw, arrived = message.offset(), message.value() or b"", message.timestamp()[1]
             if i < inputs:
                 try:
-                    at, keys = read(raw, arrived, identifiers)
-                    front.add((at, i, offset, EVENT, arrived, keys, raw))
+                    if i >= leading:
+                        at, keys = read(raw, arrived, identifiers)
+                        front.add((at, i, offset, EVENT, arrived, keys, raw))
+                    else:
+                        version = reference.read(self._kinds[i], message.value(), message.key(), arrived)
+                        front.add((version.came, i, offset, REFERENCE, arrived, version, b""))
                 except headers.BadHeader as bad:
                     front.add((newest[i], i, offset, BAD, arrived, (bad.reason, bad.detail), raw))
             elif self._places[i][0] == self._run.moves:

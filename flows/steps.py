@@ -18,6 +18,7 @@ from operators.effects import Effect
 from operators.identity import Cluster, Evidence, Identities
 from operators.order import Batch
 from operators.records import Record
+from operators.reference import History
 from operators.resolve import Progress, Resolver
 from operators.timers import Alarm, Timers
 from state.cache import Cache
@@ -31,6 +32,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
+_unpack_history = msgspec.msgpack.Decoder(History).decode
 _unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
 
 
@@ -132,6 +134,16 @@ class Hot(Cache[Record]):
         del self[id]
 
 
+class Versions(Cache[History]):
+    """The shard's reference data. That nothing is known of an id is remembered like anything else."""
+
+    def get(self, key: str, /) -> History | None:
+        found = super().get(key)
+        if found is None:
+            found = self._young[key] = History(versions=[])
+        return found
+
+
 class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int, int | None] | None]):
     """Keyed by shard: features, timers, triggers."""
 
@@ -144,10 +156,15 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         self._store = store
         engine = self._run.playbook.engine
         self._hot = Hot(store, b"c", Record.encode, records.decode, engine.hot_customers // engine.shards)
+        self._versions = Versions(
+            store, b"v", _pack, lambda _, raw: _unpack_history(raw), engine.hot_reference // engine.shards
+        )
         self._timers = Timers(self._scan)
         raw = store.get(META)
         counts: Counts = _unpack_about(raw)[0] if raw else {}
-        self._customers = Customers(self._run.playbook, self._shard, self._hot, self._timers, counts)
+        self._customers = Customers(
+            self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts
+        )
 
     def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
         began = time.perf_counter()
@@ -162,6 +179,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             if pack.operations or effects:
                 self._changed = True
         self._hot.settle(MOST_UNWRITTEN)
+        self._versions.settle(MOST_UNWRITTEN)
         self._run.timings.add("customer", began)
         return out, False
 
@@ -172,6 +190,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         if self._changed or self._timers.changes:
             self._changed = True
             self._hot.write_back()
+            self._versions.write_back()
             changes = self._timers.changes
             self._store.write(
                 [

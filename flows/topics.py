@@ -14,9 +14,14 @@ from schemas import topics
 
 
 def wanted(playbook: Playbook, partitions: int) -> list[NewTopic]:
-    """Every topic of a scope; `partitions` is for the inbound ones."""
+    """Every topic of a scope; `partitions` is for the channels' ones."""
     scope, engine = playbook.scope, playbook.engine
-    found = [NewTopic(topic, partitions) for topic in sorted(set(playbook.topics.values()))]
+    found = [
+        NewTopic(playbook.reference[it.name], 1, config=it.settings)  # one: what is said is in order
+        for it in topics.REFERENCE
+        if it.name in playbook.reference
+    ]
+    found += [NewTopic(topic, partitions) for topic in sorted(set(playbook.topics.values()))]
     for code, output in enumerate(topics.OUTPUTS):
         count = 1 if output.single else engine.partitions
         found.append(NewTopic(topics.output(scope, code), count, config=output.settings))
@@ -60,7 +65,7 @@ def finish(playbook: Playbook, brokers: str) -> dict[str, int]:
     client = kafka.consumer(brokers, "oncue-finish")
     producer = kafka.producer(brokers)
     try:
-        counts = kafka.partitions(client, sorted(set(playbook.topics.values())), brokers)
+        counts = kafka.partitions(client, playbook.inputs, brokers)
         ends = {
             kafka.show((topic, p)): kafka.bounds(client, (topic, p))[1]
             for topic, count in counts.items()

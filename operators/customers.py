@@ -15,14 +15,16 @@ import msgspec
 from operators import effects, features, patterns, profiles, records
 from operators.counts import Counts, Tally
 from operators.effects import Effect
+from operators.enrichment import Enrichment
 from operators.events import BadEvent, Reader, Reading, Sign
 from operators.patterns import Patterns
 from operators.playbook import Playbook, Rule
 from operators.records import Core, Queue, Record
+from operators.reference import Histories, Reference
 from operators.timers import Timers
 from operators.triggers import decide
 
-EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY = range(7)
+EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE = range(8)
 Operation = tuple[Any, ...]
 
 TIMERS_PER_CUT = 5_000
@@ -66,7 +68,13 @@ class Customers:
     """One shard's customers. `apply(pack)` returns the effects of a cut."""
 
     def __init__(
-        self, playbook: Playbook, shard: int, records_: Records, timers: Timers, counts: Counts | None = None
+        self,
+        playbook: Playbook,
+        shard: int,
+        records_: Records,
+        timers: Timers,
+        histories: Histories,
+        counts: Counts | None = None,
     ) -> None:
         self._playbook = playbook
         self._shard = shard
@@ -74,7 +82,11 @@ class Customers:
         self._timers = timers
         self._plans = {name: measure.plan for name, measure in playbook.measures.items()}
         self._grace = playbook.times.grace
-        self._reader = Reader(playbook)
+        self._reference = Reference(histories)
+        kinds = playbook.reference
+        self._reader = Reader(
+            playbook, Enrichment(self._reference, kinds, playbook.currency) if kinds else None
+        )
         self.tally = Tally(counts if counts is not None else {})
         self.counts = self.tally.counts
         self.repeated_moves = 0
@@ -99,6 +111,13 @@ class Customers:
                     self._event(mine, op, before, watermark, row)
                 else:
                     self._operate(op[1], op, before, watermark)
+            elif code == REFERENCE:
+                _, place, offset, owner, came, kind, id, at, fields = op
+                self._reference.put(kind, id, at, fields, came, int(place.rpartition("/")[2]), offset)
+                if owner == self._shard:  # every shard is told, one counts
+                    row = tally.row(place)
+                    row["received"] += 1
+                    row["accepted"] += 1
             elif code == BAD:
                 self.tally.row(op[1])["received"] += 1
                 self._reject(op[1], op[2], -1, op[3], "header", op[4], op[5], op[6])
@@ -134,9 +153,11 @@ class Customers:
             return
         if _waiting(record):
             queue: Queue = record.part("queue")
-            queue.held.append((op, before, watermark))
             if op[0] == EVENT:
                 self.tally.row(op[3])["held"] += 1
+                if self._playbook.reference:  # as it is known now, however long the wait
+                    op = (*op, self._reader.complete(op[7], op[2]))
+            queue.held.append((op, before, watermark))
             self._records.touch(record)
             return
         self._apply(record, op, before, watermark)
@@ -221,9 +242,10 @@ class Customers:
     # --- an event ------------------------------------------------------------------------------------
 
     def _event(self, record: Record, op: Operation, before: int, watermark: int, row: dict[str, int]) -> None:
-        _, _, at, place, offset, arrived, _, raw = op
+        completed = len(op) > 8  # it was held, see `_operate`
+        _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
-            reading = self._reader.read(raw, at)
+            reading = self._reader.read(op[8], at, True) if completed else self._reader.read(raw, at)
         except BadEvent as error:
             self._reject(place, offset, at, arrived, "event", error.reason, str(error), raw)
             return

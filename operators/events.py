@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from operators import patterns
+from operators.enrichment import Enrichment
 from operators.features import Tier
 from operators.money import millionths, minor_units
 from operators.playbook import Measure, Playbook, Reaction
@@ -50,13 +51,25 @@ class _Plan(NamedTuple):
 class Reader:
     """Reads events as a playbook wants them. `read` raises BadEvent."""
 
-    def __init__(self, playbook: Playbook) -> None:
+    def __init__(self, playbook: Playbook, enrichment: Enrichment | None = None) -> None:
         self._playbook = playbook
         self._currency = playbook.currency
+        self._fill = enrichment.fill if enrichment is not None else None
         self._plans: dict[str, _Plan] = {}
         self._decode = msgspec.json.Decoder(Event).decode
 
-    def read(self, raw: bytes, at: int) -> Reading:
+    def complete(self, raw: bytes, at: int) -> bytes:
+        """The event with what reference data adds to it; as it is when it cannot be read."""
+        try:
+            event = self._decode(raw)
+            if self._fill is not None:
+                name = event.event if event.event is not None and event.type == "track" else event.type
+                self._fill(name, event.properties, at)
+            return msgspec.json.encode(event)
+        except Exception:  # what is wrong with it is said when it is read
+            return raw
+
+    def read(self, raw: bytes, at: int, completed: bool = False) -> Reading:
         """Decode and validate an event that happened at `at` (ms)."""
         try:
             event = self._decode(raw)
@@ -67,6 +80,8 @@ class Reader:
         name = event.event if event.event is not None and event.type == "track" else event.type
         contract, measures, reactions = self._plans.get(name) or self._plan(name)
         properties = event.properties
+        if self._fill is not None and not completed:
+            self._fill(name, properties, at)
         checked: Any = None
         if contract is not None:
             try:

@@ -9,6 +9,10 @@ time released from it, or, while it is proven to have nothing more (a fresh answ
 highest event time that had arrived anywhere when the broker was asked: whatever is produced to it
 later was produced after those. A partition that has neither reported nor been proven idle holds the
 watermark at -1. Nothing depends on a wall clock, so an outage of the broker lets no time pass.
+
+Reference data leads: while a reference partition is known to hold more than was delivered, no event goes
+beyond the newest of what was, however large the alignment is. So a price of the moment before an order is
+applied before it, also when a backlog is worked off or everything is read once more.
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ from typing import Any
 
 import msgspec
 
-# (event time, partition index, offset, kind, arrived, identifiers or reason, raw bytes or payload)
+# (event time, partition index, offset, kind, arrived, identifiers, reason or version, raw bytes or payload)
 Arrival = tuple[int, int, int, int, int, Any, Any]
-EVENT, MOVE, COMMAND, BAD = range(4)
+EVENT, MOVE, COMMAND, BAD, REFERENCE = range(5)
 INTERNAL_TIME = -1  # internal records sort before every event of their cut
 NEVER = 1 << 62
 
@@ -70,15 +74,18 @@ class Front:
     Parameters
     ----------
     inputs
-        Number of channel partitions, indexes 0 to inputs - 1; these make the watermark.
+        Number of reference and channel partitions, indexes 0 to inputs - 1; these make the watermark.
     internals
         Number of internal partitions (moves, control), which follow them.
     alignment
         How far, in ms of event time, a partition may run ahead of the slowest one.
+    leading
+        Number of reference partitions; they come first.
     """
 
-    def __init__(self, inputs: int, internals: int, alignment: int) -> None:
+    def __init__(self, inputs: int, internals: int, alignment: int, leading: int = 0) -> None:
         self.inputs = inputs
+        self.leading = leading
         self.size = inputs + internals
         self.alignment = alignment
         self.offsets = [0] * self.size  # released up to here, exclusive
@@ -87,6 +94,7 @@ class Front:
         self.highest = [-1] * inputs  # event time, released
         self.newest = [-1] * inputs  # event time, arrived
         self.idle_until = [-1] * inputs  # event time up to which a partition is proven idle
+        self.drained = [False] * inputs  # delivered to its end, and nothing came since
         self.waiting: list[deque[Arrival]] = [deque() for _ in range(self.size)]
         self.held = 0  # arrivals waiting
         self.number = 0
@@ -106,12 +114,17 @@ class Front:
         self.waiting[index].append(arrival)
         self.arrived_to[index] = self.reached[index] = offset + 1
         self.held += 1
-        if index < self.inputs and at > self.newest[index]:
-            self.newest[index] = at
+        if index < self.inputs:
+            self.drained[index] = False
+            if at > self.newest[index]:
+                self.newest[index] = at
 
     def read_up_to(self, index: int, offset: int) -> None:
-        """Everything before `offset` has been delivered; gaps that transactions leave included."""
+        """The partition ends at `offset`, and all of it has been delivered; gaps that transactions leave
+        included."""
         self.reached[index] = max(self.reached[index], offset)
+        if index < self.inputs:
+            self.drained[index] = True
 
     def latest(self) -> int:
         """Highest event time that has arrived anywhere."""
@@ -120,7 +133,7 @@ class Front:
     def proven_idle(self, index: int, until: int) -> None:
         """The broker, asked when the highest arrived event time was `until`, had nothing more for it."""
         if not self.waiting[index] and until > self.idle_until[index]:
-            self.idle_until[index] = until
+            self.idle_until[index], self.drained[index] = until, True
 
     def laggards(self, slack: int) -> list[int]:
         """Partitions without waiting events whose clock is more than `slack` ms behind."""
@@ -138,10 +151,13 @@ class Front:
     def propose(self, incarnation: int, most: int = NEVER, always: bool = False) -> Cut | None:
         """The next cut, of about `most` events; None when it would change nothing, unless `always`."""
         limit = min(self._aligned_limit(), self._sized_limit(most))
+        events_limit = min(limit, self._led_limit())
         ends: dict[int, int] = {}
         count = 0
         clocks: list[int] = []
         for i in range(self.inputs):
+            if i == self.leading:
+                limit = events_limit
             highest = self.highest[i]
             end = self.offsets[i]
             if self.waiting[i]:
@@ -220,6 +236,16 @@ class Front:
             if self.waiting[i] or not self._over(i, self.arrived_to[i])
         ]
         return min(fronts) + self.alignment if fronts else NEVER
+
+    def _led_limit(self) -> int:
+        """The event time up to which all reference data is known to be here. Where more is to come, it
+        may be of the very moment of the newest."""
+        behind = (
+            max(self.newest[i] - 1, self.idle_until[i])
+            for i in range(self.leading)
+            if not self.drained[i] and not self._over(i, self.arrived_to[i])
+        )
+        return min(behind, default=NEVER)
 
 
 def _place(arrival: Arrival) -> tuple[int, int, int]:

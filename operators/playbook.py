@@ -20,6 +20,8 @@ from operators.paths import Getter, compile_path, field_of
 from operators.shapes import Misfit, Mistake, fit
 from schemas import durations
 from schemas import playbook as form
+from schemas import topics as naming
+from schemas.reference import RECORDS
 
 BASKET_FACTS = ("basket_value", "basket_items")
 REPEAT_FACTS = ("times",)
@@ -106,6 +108,7 @@ class Playbook(NamedTuple):
     currency: str
     region: str
     topics: dict[str, str]  # source name -> topic
+    reference: dict[str, str]  # kind of reference data -> topic
     policies: tuple[Policy, ...]
     measures: dict[str, Measure]
     features: dict[str, Feature]
@@ -115,6 +118,11 @@ class Playbook(NamedTuple):
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
     engine: form.Engine
     times: Times
+
+    @property
+    def inputs(self) -> list[str]:
+        """The inbound topics. Reference data is first, so that it is so before an event of the same time."""
+        return [*sorted(self.reference.values()), *sorted(set(self.topics.values()))]
 
 
 def load(text: str, name: str = "playbook") -> Playbook:
@@ -153,12 +161,15 @@ class _Compiler:
         region = self.text("region", "US", r"^[A-Z]{2}$", "an ISO 3166 code such as US")
         sources = self.section("sources", form.Source, required=True)
         identifiers = self.section("identifiers", form.Identifier, required=True, known=TYPES)
+        reference = self.section("reference", form.Reference, known=RECORDS)
         measures = self.section("measures", form.Measure)
         features = self.section("features", form.Feature)
         triggers = self.section("triggers", form.Trigger)
         engine = self.convert(raw.get("engine", {}), form.Engine, "engine", raw.lines.get("engine", 1))
         times = self.engine_times(engine or form.Engine())
 
+        topics = {name: source.topic or f"{scope}.{name}" for name, source in sources.items()}
+        references = self.references(scope, reference, topics)
         ready = self.features(features, measures)
         built = self.measures(measures, ready)
         rules, reactions = self.rules(triggers, ready)
@@ -178,7 +189,8 @@ class _Compiler:
             ),
             currency=currency,
             region=region,
-            topics={name: source.topic or f"{scope}.{name}" for name, source in sources.items()},
+            topics=topics,
+            reference=references,
             policies=tuple(
                 Policy(n, i.limit, frozenset(map(str.lower, i.junk))) for n, i in identifiers.items()
             ),
@@ -191,6 +203,19 @@ class _Compiler:
             engine=engine,
             times=times,
         )
+
+    def references(
+        self, scope: str, reference: dict[str, form.Reference], topics: dict[str, str]
+    ) -> dict[str, str]:
+        taken = {topic: f"sources.{name}" for name, topic in topics.items()}
+        found = {}
+        for kind, it in reference.items():
+            topic = found[kind] = it.topic or naming.reference(scope, kind)
+            if topic in taken:
+                problem = f"{topic} is the topic of {taken[topic]} already; each needs its own"
+                self.wrong(self.line("reference", kind), f"reference.{kind}", problem)
+            taken[topic] = f"reference.{kind}"
+        return found
 
     def features(
         self, features: dict[str, form.Feature], measures: dict[str, form.Measure]
@@ -302,7 +327,14 @@ class _Compiler:
 
     def engine_times(self, engine: form.Engine) -> Times:
         line = self.raw.lines.get("engine", 1)
-        for name in ("shards", "partitions", "cut_events", "hot_customers", "hot_identifiers"):
+        for name in (
+            "shards",
+            "partitions",
+            "cut_events",
+            "hot_customers",
+            "hot_identifiers",
+            "hot_reference",
+        ):
             if getattr(engine, name) < 1:
                 self.wrong(line, f"engine.{name}", "must be 1 or more")
         return Times(

@@ -9,7 +9,7 @@ import msgspec
 from operators import customers, effects
 from operators.customers import LEDGER_EVERY, MoveBody, Operation, Pack
 from operators.identity import Blocked, Identities, Merge
-from operators.order import BAD, EVENT, MOVE, Batch
+from operators.order import BAD, EVENT, MOVE, REFERENCE, Batch
 from schemas.outbound import Decision, Identity
 
 
@@ -71,6 +71,12 @@ class Resolver:
                 packs[shard_of(body.winner, shards)].append(
                     (customers.MOVED, body.winner, body.number, body.record)
                 )
+            elif kind == REFERENCE:
+                received[index] += 1
+                owner = crc32(f"{place}/{offset}".encode()) % shards
+                told = (customers.REFERENCE, place, offset, owner, *keys)
+                for pack in packs:
+                    pack.append(told)
             elif kind == BAD:
                 received[index] += 1
                 reason, detail = keys

@@ -24,6 +24,13 @@ class Source(Section):
     topic: str | None = None
 
 
+class Reference(Section):
+    """The topic of one kind of reference data: products, prices, stock, stores or content. `topic`
+    defaults to `<scope>.<kind>`."""
+
+    topic: str | None = None
+
+
 class Identifier(Section):
     """Policy of one identifier type. The order in the file is the priority, strongest first.
 
@@ -103,7 +110,8 @@ class Engine(Section):
     """How the scope runs. `shards` and `partitions` are fixed once a state directory exists.
 
     `idle: follow`: when all partitions are proven empty, time follows the broker's clock, `idle_delay`
-    behind it. `settle`: how long after an outage of the broker emptiness is not believed.
+    behind it. `settle`: how long after an outage of the broker emptiness is not believed. `hot_*`: how
+    many of each are kept decoded in memory, over all shards.
     """
 
     shards: int = 8
@@ -120,12 +128,14 @@ class Engine(Section):
     dedupe: str = "24h"
     hot_customers: int = 50_000
     hot_identifiers: int = 250_000
+    hot_reference: int = 100_000
 
 
 class Playbook(Section):
     scope: str
     sources: dict[str, Source]
     identifiers: dict[str, Identifier]
+    reference: dict[str, Reference] = {}
     measures: dict[str, Measure] = {}
     features: dict[str, Feature] = {}
     triggers: dict[str, Trigger] = {}

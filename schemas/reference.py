@@ -3,7 +3,8 @@
 One JSON object per Kafka record in the style of the Segment Spec, on the topics `<scope>.products`,
 `<scope>.prices`, `<scope>.stock`, `<scope>.stores` and `<scope>.content`. Each record says all there is to
 say about its thing from `timestamp` on (RFC 3339; without it, from when the broker took it): what a field is
-not given has no value any more. The record key is the id, so that compaction keeps the newest.
+not given has no value any more. The record key is the id; a record without a value says that what was so has
+ended. The topics keep everything: an event is completed with what was so when it happened.
 """
 
 from __future__ import annotations

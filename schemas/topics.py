@@ -48,12 +48,14 @@ class Reference(NamedTuple):
     settings: dict[str, str]
 
 
+# Compaction would leave the newest price only; a replay needs the price of the moment.
+_HISTORY = {"cleanup.policy": "delete", "retention.ms": "-1"}
 REFERENCE = (
-    Reference("products", "product_id", _COMPACT),
-    Reference("prices", "product_id", _COMPACT),
-    Reference("stock", "product_id, or product_id/store_id", _COMPACT),
-    Reference("stores", "store_id", _COMPACT),
-    Reference("content", "content_id", _COMPACT),
+    Reference("products", "product_id", _HISTORY),
+    Reference("prices", "product_id", _HISTORY),
+    Reference("stock", "product_id, or product_id/store_id", _HISTORY),
+    Reference("stores", "store_id", _HISTORY),
+    Reference("content", "content_id", _HISTORY),
 )
 ORDER = "order"
 EVENT_KEY = "the sender's choice; an anonymous or user id keeps one customer's events in order"

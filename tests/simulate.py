@@ -17,15 +17,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from operators import headers, records
+from operators import headers, records, reference
 from operators.counts import Counts
 from operators.customers import EXPECT, MOVED, RETIRE, Customers, MoveBody, Operation, Pack
 from operators.effects import Effect
 from operators.identifiers import Identifiers
 from operators.identity import Cluster, Evidence, Identities
-from operators.order import BAD, EVENT, INTERNAL_TIME, MOVE, Arrival, Batch, Cut, Front
+from operators.order import BAD, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Arrival, Batch, Cut, Front
 from operators.playbook import Playbook
 from operators.records import Record
+from operators.reference import History
 from operators.resolve import Progress, Resolver
 from operators.timers import Alarm, Timers
 from schemas import topics
@@ -87,13 +88,22 @@ def _instantly(operations: Iterable[Operation], store: Store) -> Iterator[Operat
 def arrivals(playbook: Playbook, inputs: Inputs) -> dict[str, list[Arrival]]:
     """Every record as the front sees it. What cannot be read takes the time of what was before it."""
     known = Identifiers(playbook.policies, playbook.region)
+    kinds = {topic: kind for kind, topic in playbook.reference.items()}
     found: dict[str, list[Arrival]] = {}
     for index, (place, rows) in enumerate(inputs.items()):
         found[place], newest = [], -1
+        kind = kinds.get(place.rpartition("/")[0])
         for offset, arrived, raw in rows:
             try:
-                at, keys = headers.read(raw, arrived, known)
-                found[place].append((at, index, offset, EVENT, arrived, keys, raw))
+                if kind is None:
+                    at, keys = headers.read(raw, arrived, known)
+                    found[place].append((at, index, offset, EVENT, arrived, keys, raw))
+                else:
+                    # A record without a value: tests write its key behind a NUL.
+                    value, key = (None, raw[1:]) if raw[:1] == b"\0" else (raw, None)
+                    told = reference.read(kind, value, key, arrived)
+                    at = told.came
+                    found[place].append((at, index, offset, REFERENCE, arrived, told, b""))
                 newest = max(newest, at)
             except headers.BadHeader as bad:
                 found[place].append((newest, index, offset, BAD, arrived, (bad.reason, bad.detail), raw))
@@ -106,7 +116,7 @@ def cut_up(playbook: Playbook, inputs: Inputs, deliveries: Iterable[Sequence[int
     places = list(inputs)
     coming = [iter(rows) for rows in arrivals(playbook, inputs).values()]
     left = [len(rows) for rows in inputs.values()]
-    front = Front(len(places), 0, playbook.times.alignment)
+    front = Front(len(places), 0, playbook.times.alignment, leading(playbook, inputs))
     steps: list[Step] = []
 
     def take() -> bool:
@@ -130,6 +140,11 @@ def cut_up(playbook: Playbook, inputs: Inputs, deliveries: Iterable[Sequence[int
     while take():
         pass
     return steps
+
+
+def leading(playbook: Playbook, inputs: Inputs) -> int:
+    """How many of the places hold reference data; they come first."""
+    return sum(place.rpartition("/")[0] in playbook.reference.values() for place in inputs)
 
 
 class Tables(NamedTuple):
@@ -171,15 +186,28 @@ class Store(dict[str, Record]):
         self._dirty.clear()
 
 
+class Histories(dict[str, History]):
+    """A shard's reference data, saved whenever it is written."""
+
+    def __init__(self, saved: Mapping[str, bytes]) -> None:
+        super().__init__({key: _history.decode(raw) for key, raw in saved.items()})
+        self.saved = dict(saved)
+
+    def __setitem__(self, key: str, history: History) -> None:
+        super().__setitem__(key, history)
+        self.saved[key] = msgspec.msgpack.encode(history)
+
+
 class Shard:
-    """One Customers with what a worker keeps for it: records, pending alarms, counts."""
+    """One Customers with what a worker keeps for it: records, reference data, pending alarms, counts."""
 
     def __init__(self, playbook: Playbook, number: int, snapshot: bytes | None = None) -> None:
-        saved, alarms, counts = _shard.decode(snapshot) if snapshot else ({}, [], {})
+        saved, alarms, counts, histories = _shard.decode(snapshot) if snapshot else ({}, [], {}, {})
         self.store = Store(saved)
+        self.histories = Histories(histories)
         self.alarms: set[Alarm] = set(alarms)
         self.timers = Timers(lambda low, high: [a for a in sorted(self.alarms) if low <= a[0] < high])
-        self.customers = Customers(playbook, number, self.store, self.timers, counts)
+        self.customers = Customers(playbook, number, self.store, self.timers, self.histories, counts)
         self.inbox: list[Pack] = []
 
     def apply(self, pack: Pack) -> list[Effect]:
@@ -191,10 +219,13 @@ class Shard:
         return found
 
     def encode(self) -> bytes:
-        return msgspec.msgpack.encode((self.store.saved, sorted(self.alarms), self.customers.counts))
+        return msgspec.msgpack.encode(
+            (self.store.saved, sorted(self.alarms), self.customers.counts, self.histories.saved)
+        )
 
 
-_shard = msgspec.msgpack.Decoder(tuple[dict[str, bytes], list[Alarm], Counts])
+_shard = msgspec.msgpack.Decoder(tuple[dict[str, bytes], list[Alarm], Counts, dict[str, bytes]])
+_history = msgspec.msgpack.Decoder(History)
 _tables = msgspec.msgpack.Decoder(Tables)
 _progress = msgspec.msgpack.Decoder(Progress)
 
@@ -231,7 +262,7 @@ class Simulation:
         self.cuts: list[Cut] = []
         self._arrivals = arrivals(playbook, inputs)
         self._repeating = False
-        self.front = Front(len(inputs), internals, playbook.times.alignment)
+        self.front = Front(len(inputs), internals, playbook.times.alignment, leading(playbook, inputs))
         self._start(Tables({}, {}, {}, {}), Progress(received={}), [None] * shards)
 
     def _start(self, tables: Tables, progress: Progress, shards: Sequence[bytes | None]) -> None:
@@ -288,7 +319,8 @@ class Simulation:
                 kept |= {_move_id(raw) for raw in log[:named]}
                 self.moves[index] = [raw for raw in log if _move_id(raw) in kept]
             self.effects = {id: effect for id, effect in self.effects.items() if id in kept}
-        self.front = Front(len(self.inputs), self.internals, self.playbook.times.alignment)
+        lead = leading(self.playbook, self.inputs)
+        self.front = Front(len(self.inputs), self.internals, self.playbook.times.alignment, lead)
         self.front.resume(back_to.offsets, back_to.highest, back_to.cuts, back_to.watermark)
         self._start(_tables.decode(back_to.tables), _progress.decode(back_to.progress), back_to.shards)
         self._repeating = True

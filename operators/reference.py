@@ -1,0 +1,171 @@
+"""Reference data as it was at any moment: versions of products, prices, stock, stores and content.
+
+A version holds from its effective time until the next one's; a tombstone is a version that says there is
+nothing. What is kept of an id does not depend on the order in which its versions came: the newest
+MOST_VERSIONS, and of those no more than are needed to answer for the last KEPT ms before its newest record.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+
+from operators.headers import BadHeader
+from schemas.reference import RECORDS
+
+KEPT = 400 * 86_400_000
+MOST_VERSIONS = 100
+
+Fields = dict[str, Any]
+# (effective from, ms of event time; partition; offset; what an event is filled with, None: a tombstone)
+Version = tuple[int, int, int, Fields | None]
+
+
+class History(msgspec.Struct, array_like=True, gc=False):
+    """The versions of one id, oldest first. `newest`: when its newest record came in the scope's order."""
+
+    newest: int = -1
+    versions: list[Version] = []
+
+
+class Histories(Protocol):
+    """A dict in tests, RocksDB behind a cache in a worker. Keys are `kind:id`."""
+
+    def get(self, key: str, /) -> History | None: ...
+    def __setitem__(self, key: str, history: History, /) -> None: ...
+
+
+class Reference:
+    """What one shard knows; every shard knows the same.
+
+    >>> known = Reference({})
+    >>> known.put("prices", "p1", 1000, {"price": 9.5}, came=1000, partition=0, offset=0)
+    >>> known.put("prices", "p1", 2000, {"price": 8.0}, came=2000, partition=0, offset=1)
+    >>> known.as_of("prices", "p1", 999), known.as_of("prices", "p1", 1999), known.as_of("prices", "p1", 2000)
+    (None, {'price': 9.5}, {'price': 8.0})
+    """
+
+    def __init__(self, histories: Histories) -> None:
+        self._histories = histories
+
+    def put(
+        self, kind: str, id: str, at: int, fields: Fields | None, came: int, partition: int, offset: int
+    ) -> None:
+        """From `at` (ms) on it is so. Of two records for the same moment the one behind in its partition
+        counts. `came`: the record's own place in event time, not later than its arrival."""
+        key = f"{kind}:{id}"
+        history = self._histories.get(key)
+        if history is None:
+            history = History(versions=[])
+        versions = history.versions
+        version = (at, partition, offset, fields)
+        place = bisect_right(versions, version[:3], key=_place)
+        if place and versions[place - 1][:3] == version[:3]:
+            return  # the same record once more
+        versions.insert(place, version)
+        history.newest = max(history.newest, came)
+        # A version is needed as long as the one that follows it is within what is kept.
+        old = bisect_right(versions, history.newest - KEPT, key=_effective) - 1
+        del versions[: max(old, len(versions) - MOST_VERSIONS, 0)]
+        self._histories[key] = history
+
+    def as_of(self, kind: str, id: str, at: int) -> Fields | None:
+        """What was so at `at` (ms); None when nothing is known, or nothing was."""
+        history = self._histories.get(f"{kind}:{id}")
+        if history is None:
+            return None
+        versions = history.versions
+        if versions and versions[-1][0] <= at:
+            return versions[-1][3]
+        found = bisect_right(versions, at, key=_effective)
+        return versions[found - 1][3] if found else None
+
+
+def _effective(version: Version) -> int:
+    return version[0]
+
+
+def _place(version: Version) -> tuple[int, int, int]:
+    return version[:3]
+
+
+class Told(NamedTuple):
+    """What a record of a reference topic says. `came`: its place in event time, not later than its
+    arrival; `at`: when it takes effect. In ms."""
+
+    came: int
+    kind: str
+    id: str
+    at: int
+    fields: Fields | None
+
+
+class _Kind(NamedTuple):
+    decode: Callable[[bytes], Any]
+    id: Callable[[Any], str]
+    fields: Callable[[Any], Fields]
+
+
+def read(kind: str, raw: bytes | None, key: bytes | None, arrived: int) -> Told:
+    """A record of the topic of `kind`. `arrived` is the broker's timestamp in ms.
+
+    What will be so from a later moment on still comes now. A tombstone (no value) has its id as the record
+    key and ends what was so when it arrived. Raises BadHeader.
+    """
+    if raw is None:
+        id = (key or b"").decode(errors="replace")
+        if not id:
+            raise BadHeader("no-key", f"a tombstone of {kind} needs the id as its record key")
+        return Told(arrived, kind, id, arrived, None)
+    this = _KINDS[kind]
+    try:
+        record = this.decode(raw)
+    except msgspec.ValidationError as error:
+        raise BadHeader("wrong-type", f"{kind}: {error}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadHeader("not-json", str(error)) from None
+    except RecursionError:
+        raise BadHeader("not-json", "nested too deeply") from None
+    at = arrived if record.timestamp is None else _ms(record.timestamp)
+    return Told(max(0, min(at, arrived)), kind, this.id(record), max(0, at), this.fields(record))
+
+
+def stock_id(product: str, store: str | None) -> str:
+    """The id of a product's stock in a store, or without one in the online shop."""
+    return product if store is None else f"{product}/{store}"
+
+
+def _given(**fields: Any) -> Fields:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _ms(moment: datetime) -> int:
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+_READERS: dict[str, tuple[Callable[[Any], str], Callable[[Any], Fields]]] = {
+    "products": (
+        lambda it: it.product_id,
+        lambda it: _given(name=it.name, category=it.category, brand=it.brand),
+    ),
+    "prices": (lambda it: it.product_id, lambda it: {"price": it.price, "currency": it.currency}),
+    "stock": (
+        lambda it: stock_id(it.product_id, it.store_id),
+        lambda it: {"in_stock": it.quantity > 0, "stock_quantity": it.quantity},
+    ),
+    "stores": (
+        lambda it: it.store_id,
+        lambda it: _given(store_name=it.name, store_country=it.country, store_city=it.city),
+    ),
+    "content": (
+        lambda it: it.content_id,
+        lambda it: _given(content_title=it.title, content_kind=it.kind),
+    ),
+}
+_KINDS = {
+    kind: _Kind(msgspec.json.Decoder(record).decode, *_READERS[kind]) for kind, record in RECORDS.items()
+}
