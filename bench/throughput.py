@@ -11,7 +11,7 @@ from bench.scope import Scope
 
 def measure(folder: Path, bootstrap: str, count: int, people: int) -> dict[str, Any]:
     """Work off `count` events of `people` that lie ready. Times are the worker's, start to end."""
-    scope = Scope(folder, bootstrap, "throughput", "idle: hold, epoch: 2s")
+    scope = Scope(folder, bootstrap, "throughput", "idle: hold, epoch: 5s")
     scope.produce(traffic.events(count, people))
     scope.finish()
     found = scope.run()

@@ -26,7 +26,7 @@ from state.errors import StateError
 from state.store import Store
 
 META = b"!meta"
-MOST_UNWRITTEN = 1_000  # changes kept back before they are written: what a snapshot finds left to do
+MOST_UNWRITTEN = 250  # changes kept back before they are written: what a snapshot finds left to do
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode

@@ -107,7 +107,7 @@ class Customers:
                 row = tally.row(op[3])
                 row["received"] += 1
                 mine = records_.get(op[1]) or Record(op[1])
-                if "queue" not in mine.parts:
+                if not mine.has("queue"):
                     self._event(mine, op, before, watermark, row)
                 else:
                     self._operate(op[1], op, before, watermark)
@@ -178,7 +178,8 @@ class Customers:
         if self._profile_every:
             self._profiles[record.id] = profiles.merged(record, winner, at, self._arrived)
         alarm = _alarm(record.part("core"))
-        body = MoveBody(number, record.id, winner, record.encode(without="queue"))
+        record.drop("queue")
+        body = MoveBody(number, record.id, winner, record.encode())
         self._effects.append(effects.move(number, winner, msgspec.msgpack.encode(body)))
         self._timers.set(record.id, alarm, -1)
         self._records.drop(record.id)
@@ -237,7 +238,7 @@ class Customers:
                 return
         self._fire_before(record, before, before, before)
         if not queue.early:
-            del record.parts["queue"]
+            record.drop("queue")
 
     # --- an event ------------------------------------------------------------------------------------
 

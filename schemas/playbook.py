@@ -116,7 +116,7 @@ class Engine(Section):
 
     shards: int = 8
     partitions: int = 4
-    epoch: str = "2s"
+    epoch: str = "5s"
     cut: str = "10ms"
     cut_events: int = 2000
     heartbeat: str = "250ms"

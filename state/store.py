@@ -19,6 +19,7 @@ from rocksdict import (
     BlockBasedOptions,
     Cache,
     Checkpoint,
+    DBCompressionType,
     Options,
     Rdict,
     ReadOptions,
@@ -184,6 +185,8 @@ def _options(new: bool) -> Options:
     options.create_if_missing(new)  # a checkpoint without its CURRENT file must not become an empty database
     options.set_write_buffer_size(32 * 1024 * 1024)
     options.set_max_open_files(512)
+    options.set_compression_type(DBCompressionType.none())
+    options.set_level_zero_file_num_compaction_trigger(8)
     options.set_keep_log_file_num(1)
     table = BlockBasedOptions()
     table.set_block_cache(_block_cache)

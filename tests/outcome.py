@@ -70,7 +70,7 @@ class Outcome:
         return {
             id: {
                 name: self._part(id, name)
-                for name in record.parts
+                for name in record.names()
                 if self._part(id, name) != nothing.part(name)
             }
             for id, record in self.customers.items()

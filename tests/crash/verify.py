@@ -351,7 +351,7 @@ def _open(record: Record, rule: str, basket: bool) -> dict[str, Any]:
 def _filled(record: Record) -> dict[str, Any]:
     """All parts, decoded, without those that hold nothing."""
     nothing = Record("")
-    parts = {name: record.part(name) for name in record.parts}
+    parts = {name: record.part(name) for name in record.names()}
     return {name: part for name, part in parts.items() if name != "queue" and part != nothing.part(name)}
 
 

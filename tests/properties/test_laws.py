@@ -174,7 +174,7 @@ def test_a_profile_is_the_state_at_its_time_or_another_is_due(log: Log, returnin
     for id, record in outcome.customers.items():
         core = record.part("core")
         last = outcome.profiles.get(id)
-        known = core.consents or any(part.startswith("m:") for part in record.parts)
+        known = core.consents or any(part.startswith("m:") for part in record.names())
         if profiles.ALARM in core.alarms or (last is None and not known):
             continue
         assert last.features == outcome.features_of(id, last.as_of)
