@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from flows import broker as embedded
-from flows import checking, lookup, show, tail, worker
+from flows import checking, lookup, show, statecmd, tail, worker
 from flows import produce as producing
 from flows import topics as making
 from flows.kafka import KafkaTrouble
@@ -24,6 +24,7 @@ from state.errors import StateError
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Real-time customer data engine.")
 topics = typer.Typer(no_args_is_help=True, help="The topics of a scope.")
 app.add_typer(topics, name="topics")
+statecmd.register(app)
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]

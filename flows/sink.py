@@ -22,6 +22,7 @@ from flows.settings import Run
 from flows.writer import Outgoing, Writer
 from operators.effects import Effect
 from schemas import topics
+from state.points import SEQUENCE, Points
 
 Caused = tuple[int, list[Effect]]  # a cut and what it caused
 
@@ -60,11 +61,17 @@ class Sink(FixedPartitionedSink[Caused, bytes]):
         return int(item_key)
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> SinkPartition:
-        return SinkPartition(self._run, int(for_part), _decode(resume_state) if resume_state else None)
+        durable = Points(self._run.directory.points, f"sink-{for_part}")
+        if resume_state is None:
+            resume_state = _known(self._run, durable)
+        return SinkPartition(
+            self._run, int(for_part), _decode(resume_state) if resume_state else None, durable
+        )
 
 
 class SinkPartition(StatefulSinkPartition[Caused, bytes]):
-    def __init__(self, run: Run, index: int, resume: Lows | None) -> None:
+    def __init__(self, run: Run, index: int, resume: Lows | None, durable: Points) -> None:
+        self._durable = durable
         self._places = kafka.outputs(run.scope, run.playbook.engine.partitions)[index]
         self._timings = run.timings
         self._source = f"oncue/{run.scope}"
@@ -121,11 +128,20 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
             low[topic] = min(low[topic], sent.offset)
         lows = Lows(self._low, low)
         self._low = low
+        self._durable.keep(self._cut, _encode(Lows(low, low)))
         self._timings.pause("sink snapshot", began)
         return _encode(lows)
 
     def close(self) -> None:
         self._writer.close()
+
+
+def _known(run: Run, durable: Points) -> bytes | None:
+    """On state that was restored or repaired: what a snapshot not after its cut said. Without it everything
+    would be read back."""
+    start = Points(run.directory.points, SEQUENCE).newest()
+    found = durable.newest(start[0]) if start is not None else None
+    return found[1] if found is not None else None
 
 
 def _read_back(

@@ -11,6 +11,7 @@ from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import TopicPartition
 
 from flows import kafka
+from flows.group import Group
 from flows.kafka import KafkaTrouble, Place
 from flows.orderlog import OrderLog, Written
 from flows.pace import Pace
@@ -19,6 +20,7 @@ from flows.settings import Run
 from operators import headers, reference
 from operators.identifiers import Identifiers
 from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Batch, Cut, Front, Opened
+from state.points import SEQUENCE, Points
 
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
 MOST_POLLS = 10  # of 1,000 records each, in one turn
@@ -58,21 +60,27 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
         return [self._run.scope]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Sequencer:
-        return Sequencer(self._run, _decode(resume_state) if resume_state else None)
+        durable = Points(self._run.directory.points, SEQUENCE)
+        if resume_state is None and (point := durable.newest()) is not None:
+            resume_state = point[1]  # restored from elsewhere, or repaired
+        return Sequencer(self._run, _decode(resume_state) if resume_state else None, durable)
 
 
 class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
     """One consumer over reference and channel partitions, one over the internal ones; cuts as `Front`
     proposes."""
 
-    def __init__(self, run: Run, resume: Resume | None) -> None:
+    def __init__(self, run: Run, resume: Resume | None, durable: Points) -> None:
         self._run = run
+        self._durable = durable
+        self._newest = resume
         engine, self._times = run.playbook.engine, run.playbook.times
         self._cut_events = engine.cut_events
         self._follow = engine.idle == "follow"
         self._identifiers = Identifiers(run.playbook.policies, run.playbook.region)
         self._channels = kafka.consumer(run.brokers, f"oncue-{run.scope}", **_FETCH)
         self._internals = kafka.consumer(run.brokers, f"oncue-{run.scope}-internal")
+        self._group = Group(run.brokers, f"oncue-{run.scope}")
         counts = kafka.partitions(
             self._channels, [*run.inputs, run.moves, run.control, run.order], run.brokers
         )
@@ -92,6 +100,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._probed_time = -1
         self._trust_from = 0.0
         self._blocked = False
+        self._settled = 0  # the cut up to which everything is known to be durable
         self._finished = bool(resume and resume.finished)
         self._open(resume)
 
@@ -223,7 +232,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._pace.closed(time.monotonic())
         front, names = self._front, self._names
         ends_at = front.ends_at
-        return _encode(
+        before, self._newest = (
+            self._newest,
             Resume(
                 dict(zip(names, front.offsets, strict=True)),
                 dict(zip(names, front.highest, strict=False)),
@@ -235,8 +245,19 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 front.ended,
                 None if ends_at is None else dict(zip(names, ends_at, strict=False)),
                 self._finished,
-            )
+            ),
         )
+        if before is not None:
+            self._settle(before)
+        self._run.newest = _encode(self._newest)
+        return self._run.newest
+
+    def _settle(self, resume: Resume) -> None:
+        """The epoch of this snapshot is durable everywhere: any later snapshot of Bytewax proves it."""
+        if resume.number > self._settled:
+            self._settled = resume.number
+            self._durable.keep(resume.number, _encode(resume))
+            self._group.commit(_inputs(self._run, resume))
 
     def close(self) -> None:
         self._channels.close()
@@ -392,6 +413,22 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if indexes:
             self._last_probe = now
             self._probe.ask(indexes, until)
+
+
+def conclude(run: Run) -> None:
+    """After a clean end of the dataflow: its last epoch is durable too."""
+    if run.newest is None:
+        return
+    resume = _decode(run.newest)
+    if resume.number:
+        Points(run.directory.points, SEQUENCE).keep(resume.number, run.newest)
+        Group(run.brokers, f"oncue-{run.scope}").finish(_inputs(run, resume))
+
+
+def _inputs(run: Run, resume: Resume) -> list[TopicPartition]:
+    """How far every input partition is worked off, for the consumer group that lag tools look at."""
+    places = [(name.rpartition("/"), offset) for name, offset in resume.offsets.items()]
+    return [TopicPartition(topic, int(p), offset) for (topic, _, p), offset in places if topic in run.inputs]
 
 
 _FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}

@@ -19,6 +19,7 @@ from flows.customer import topology
 from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
 from flows.settings import Run
+from flows.source import conclude
 from operators import playbook
 from state.errors import StateError
 
@@ -45,9 +46,13 @@ def prepare(run: Run) -> None:
     finally:
         client.close()
     directory = run.directory
-    directory.open(run.fixed, lambda folder: init_db_dir(folder, RECOVERY_PARTITIONS))
+    directory.open(run.fixed, prepare_recovery)
     directory.lock()
     directory.remember(run.text)
+
+
+def prepare_recovery(folder: Path) -> None:
+    init_db_dir(folder, RECOVERY_PARTITIONS)
 
 
 def work(run: Run, addresses: list[str] | None = None, index: int = 0) -> int:
@@ -71,6 +76,7 @@ def work(run: Run, addresses: list[str] | None = None, index: int = 0) -> int:
         return explain(error)
     finally:
         run.timings.write()
+    conclude(run)
     return 0
 
 

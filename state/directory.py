@@ -3,6 +3,7 @@
 <dir>/<scope>/oncue.json   what cannot change later: format, shards, partitions, identifiers
 <dir>/<scope>/lock         held by the running workers
 <dir>/<scope>/recovery     Bytewax's own recovery store
+<dir>/<scope>/points       the last durable positions, for when Bytewax has none
 <dir>/<scope>/resolve, shard-00 ...   one RocksDB store each
 """
 
@@ -29,10 +30,12 @@ class Directory:
         self.state = state
         self.root = state / scope
         self.recovery = self.root / "recovery"
+        self.points = self.root / "points"
         self._lock: int | None = None
 
     def open(self, fixed: dict[str, Any], prepare: Callable[[Path], None]) -> None:
-        """Create (`prepare` fills the recovery folder), or compare with what was `fixed` at creation.
+        """Create, or compare with what was `fixed` at creation. `prepare` fills a recovery folder that is
+        empty: the scope is new, or was restored from elsewhere.
 
         Raises StateError naming each difference.
         """
@@ -47,13 +50,15 @@ class Directory:
                 "give each scope a state directory of its own with --state"
             )
         wanted = {"format": FORMAT, "scope": self.root.name, **fixed}
-        if about.exists():
+        known = about.exists()
+        if known:
             self._compare(_read(about), wanted)
-            return
         try:
             self.recovery.mkdir(parents=True, exist_ok=True)
             if not any(self.recovery.iterdir()):
                 prepare(self.recovery)
+            if known:
+                return
             draft = about.with_suffix(".tmp")
             draft.write_text(json.dumps(wanted, indent=2) + "\n")
             draft.replace(about)

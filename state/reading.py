@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from pathlib import Path
 from rocksdict import AccessType, Options, Rdict
 
 from state.errors import StateError
-from state.store import checkpoints
+from state.store import borrow, checkpoints
 
 TRIES = 5
 
@@ -42,8 +40,8 @@ def _copy(folder: Path, to: Path) -> Path | None:
         if not found:
             return None
         try:
-            shutil.copytree(found[-1][2], to, copy_function=os.link)
+            borrow(found[-1][2], to)
             return to
-        except (FileNotFoundError, shutil.Error):
-            shutil.rmtree(to, ignore_errors=True)
+        except FileNotFoundError:
+            continue
     raise StateError(f"the checkpoints in {folder} change too fast to be read; try again")

@@ -27,10 +27,14 @@ from rocksdict import (
     WriteOptions,
 )
 
-from state.errors import REBUILD, StateError, unusable
+from state.errors import MEND, StateError, unusable
 
 # A checkpoint's own name, its last write: RocksDB takes a MANIFEST that was cut short for a shorter history.
 NAME = b"!checkpoint"
+
+# Until the next snapshot Bytewax may come back to the last but one; the one before that is for repair.
+KEPT = 3
+_DOOMED = "gone-"
 
 _block_cache = Cache(256 * 1024 * 1024)  # shared by all stores of the process
 
@@ -54,22 +58,23 @@ class Store:
         self.folder = folder
         self.saved = _choose(folder, first, token)
         _make(folder)
-        for path in folder.iterdir():
-            if self.saved is None or path != self.saved:
-                shutil.rmtree(path, ignore_errors=True)
+        found = [path for _, _, path in checkpoints(folder)]
+        self._named = found[: found.index(self.saved) + 1][-KEPT:] if self.saved is not None else []
+        for path in sorted(folder.iterdir()):
+            if path not in self._named:
+                discard(path)
         live = folder / "live"
         try:
             if self.saved is not None:
                 _link(self.saved, live)
-            self._db = Rdict(str(live), _options(new=self.saved is None))
+            self._db = Rdict(str(live), options(new=self.saved is None))
         except Exception as error:
             raise unusable(f"cannot open the state in {self._origin}", error) from None
         if self.saved is not None and self.get(NAME) != self.saved.name.encode():
-            raise StateError(f"the state in {self.saved} is not whole, its MANIFEST was cut short. {REBUILD}")
+            raise StateError(f"the state in {self.saved} is not whole, its MANIFEST was cut short. {MEND}")
         self._writing = WriteOptions()
         # A property, whatever the stub says.
         setattr(self._writing, "disable_wal", True)  # noqa: B010
-        self._named: list[Path] = [self.saved] if self.saved is not None else []
 
     def get(self, key: bytes) -> bytes | None:
         try:
@@ -113,18 +118,17 @@ class Store:
             raise self._unreadable(error) from None
 
     def checkpoint(self, cut: int, run: int) -> None:
-        """Keep the state as of `cut`. The one before it stays too: until the next snapshot Bytewax
-        may still come back to it."""
+        """Keep the state as of `cut`, and the two checkpoints before it."""
         path = self.folder / f"ckpt-{cut:012d}-{run:012d}"
         self.write([(NAME, path.name.encode())])
         try:
             Checkpoint(self._db).create_checkpoint(str(path))
         except Exception as error:
             raise self._unwritable(error) from None
-        self._named = [*self._named[-1:], path]
-        for old in self.folder.glob("ckpt-*"):
-            if old not in self._named:
-                shutil.rmtree(old, ignore_errors=True)
+        self._named = [*self._named, path][-KEPT:]
+        for old in sorted(self.folder.iterdir()):  # oldest first, so that what is left has no holes
+            if old not in self._named and old.name != "live":
+                discard(old)
 
     def close(self) -> None:
         self._db.close()
@@ -151,15 +155,35 @@ def checkpoints(folder: Path) -> list[tuple[int, int, Path]]:
     return sorted(found)
 
 
+def discard(path: Path) -> None:
+    """Delete a checkpoint, for others all at once: who copies one sees it whole, or sees that it is gone."""
+    doomed = path.with_name(_DOOMED + path.name.removeprefix(_DOOMED))
+    try:
+        path.rename(doomed)
+    except OSError:
+        doomed = path
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def borrow(checkpoint: Path, to: Path) -> None:
+    """Link a checkpoint to where nobody deletes it. Raises FileNotFoundError when it went meanwhile."""
+    try:
+        shutil.copytree(checkpoint, to, copy_function=os.link)
+        os.stat(checkpoint)  # still under its name: then nothing of it was missing either
+    except (FileNotFoundError, shutil.Error):
+        shutil.rmtree(to, ignore_errors=True)
+        raise FileNotFoundError(f"{checkpoint} was deleted") from None
+
+
 def _choose(folder: Path, first: int, token: int | None) -> Path | None:
     usable = [(cut, run, path) for cut, run, path in checkpoints(folder) if cut < first]
     newest = usable[-1][0] if usable else 0
     if token is not None and token < first and newest < token:
         raise StateError(
-            f"the checkpoint of cut {token} is missing in {folder} (found {newest or 'none'}). {REBUILD}"
+            f"the checkpoint of cut {token} is missing in {folder} (found {newest or 'none'}). {MEND}"
         )
     if not usable and first > 1:
-        raise StateError(f"no checkpoint before cut {first} in {folder}. {REBUILD}")
+        raise StateError(f"no checkpoint before cut {first} in {folder}. {MEND}")
     return usable[-1][2] if usable else None
 
 
@@ -180,7 +204,7 @@ def _link(checkpoint: Path, live: Path) -> None:
             shutil.copy2(file, live / file.name)
 
 
-def _options(new: bool) -> Options:
+def options(new: bool) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(new)  # a checkpoint without its CURRENT file must not become an empty database
     options.set_write_buffer_size(32 * 1024 * 1024)

@@ -78,9 +78,11 @@ def test_what_was_written_after_the_last_checkpoint_is_gone(tmp_path: Path) -> N
     store.close()
 
 
-def test_the_last_two_checkpoints_stay_because_the_older_may_still_be_needed(tmp_path: Path) -> None:
+def test_the_last_three_checkpoints_stay_because_older_ones_may_still_be_needed(tmp_path: Path) -> None:
     made(tmp_path / "s", 1, 2, 3, 4)
-    assert names(tmp_path / "s") == [(3, 0), (4, 0)]
+    assert names(tmp_path / "s") == [(2, 0), (3, 0), (4, 0)]
+    Store(tmp_path / "s", 4, 3).close()
+    assert names(tmp_path / "s") == [(2, 0), (3, 0)], "cut 4 comes again"
 
 
 def test_an_orphan_of_a_crashed_run_does_not_push_out_the_named_checkpoint(tmp_path: Path) -> None:

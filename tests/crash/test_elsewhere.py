@@ -1,0 +1,101 @@
+"""State that is lost, damaged or on another machine: taken over from a backup or an older checkpoint, and
+the result is what it would have been."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from state.store import checkpoints
+from tests.brokers import RealBroker
+from tests.crash.harness import ROOT, Feed, Run, Scope, until
+from tests.crash.test_kill import exact
+from tests.crash.traffic import traffic
+
+
+@pytest.fixture
+def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
+    with Scope(kafka.bootstrap, tmp_path, seed=11, epoch="200ms") as scope:
+        yield scope
+
+
+def oncue(*arguments: object, code: int = 0) -> list[dict]:
+    """Run a command with --json; the lines it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", *map(str, arguments), "--json"],
+        cwd=ROOT, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def backed_up(shop: Scope, place: Path, beyond: int = 0) -> dict:
+    """A backup of a later cut than `beyond`."""
+    while (made := oncue("backup", place, "--state", shop.state)[0])["cut"] <= beyond:
+        pass
+    return made
+
+
+def running(shop: Scope) -> Run:
+    run = shop.start()
+    until(lambda: not run.alive or any(shop.state.glob("*/points/sequence")), 60, "a durable point")
+    assert run.alive, run.said
+    return run
+
+
+def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: Scope, tmp_path: Path) -> None:
+    messages = traffic(8_000, seed=11)
+    with Feed(shop, messages, 2_000) as feed:
+        feed.allow(0.7)
+        run = running(shop)
+        first = backed_up(shop, tmp_path / "place")
+        second = backed_up(shop, tmp_path / "place", first["cut"])
+        before = shop.ordered()
+        until(lambda: not run.alive or shop.ordered() > before + 3, 60, "more cuts after the backup")
+        run.kill()
+        shutil.rmtree(shop.state)  # the machine is gone
+        feed.rest()
+    assert 0 < second["sent"] < second["files"]
+    (restored,) = oncue("restore", tmp_path / "place", "--state", shop.state)
+    assert (restored["name"], restored["cut"]) == (second["name"], second["cut"])
+    shop.finish()
+    shop.complete()
+    exact(shop, 8_000)
+
+
+def test_a_damaged_checkpoint_is_found_and_undone_by_going_back_one(shop: Scope) -> None:
+    messages = traffic(4_000, seed=12)
+    shop.send(messages[:1_000])
+    run = running(shop)
+    for part in range(1, 4):  # so that each shard has several checkpoints
+        before = shop.ordered()
+        shop.send(messages[part * 1_000 : (part + 1) * 1_000])
+        until(lambda: not run.alive or shop.ordered() > before, 60, "cuts")  # noqa: B023
+    run.signal(signal.SIGTERM)
+    assert run.wait(20) == 0, run.said
+    newest = checkpoints(shop.state / shop.name / "shard-01")[-1][2]
+    spoil(newest)
+    found = oncue("state", "verify", "--state", shop.state, code=1)
+    assert [it["path"] for it in found if it["problem"]] == [str(newest)]
+    shop.finish()
+    failed = shop.start()
+    assert failed.wait(60) == 2
+    assert str(newest) in failed.said
+    assert "oncue state repair" in failed.said
+    (done,) = [it for it in oncue("state", "repair", "--state", shop.state) if "removed" in it]
+    assert done["removed"] == [str(newest)]
+    assert 0 < done["cut"] < done["before"]
+    shop.complete()
+    exact(shop, 4_000)
+
+
+def spoil(checkpoint: Path) -> None:
+    """Damage what no other checkpoint shares."""
+    own = [file for file in checkpoint.glob("MANIFEST-*") if os.stat(file).st_nlink == 1]
+    own[0].write_bytes(own[0].read_bytes()[:-7] + b"\0" * 7)
