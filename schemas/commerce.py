@@ -19,7 +19,7 @@ class Line(msgspec.Struct, gc=False):
 
     product_id: Id
     price: Price | None = None
-    quantity: Quantity = 1
+    quantity: Quantity | None = None
     category: str | None = None
     brand: str | None = None
     name: str | None = None
@@ -41,6 +41,7 @@ class ProductViewed(Line):
 class CartChanged(Line):
     """Product Added and Product Removed. Without `cart_id` the customer has one cart."""
 
+    quantity: Quantity = 1
     cart_id: Id | None = None
     currency: Currency | None = None
 
@@ -83,9 +84,9 @@ class ProductList(msgspec.Struct, gc=False):
 
     list_id: Id | None = None
     category: str | None = None
-    products: list[Line] = []
-    filters: list[Choice] = []
-    sorts: list[Choice] = []
+    products: list[Line] | None = None
+    filters: list[Choice] | None = None
+    sorts: list[Choice] | None = None
 
 
 class Promotion(msgspec.Struct, gc=False):
@@ -101,7 +102,7 @@ class Cart(msgspec.Struct, gc=False):
     """Cart Viewed and Cart Shared."""
 
     cart_id: Id | None = None
-    products: list[Line] = []
+    products: list[Line] | None = None
     share_via: str | None = None
     share_message: str | None = None
     recipient: str | None = None
@@ -152,7 +153,7 @@ class Order(msgspec.Struct, gc=False, kw_only=True):
     checkout_id: Id | None = None
     cart_id: Id | None = None
     payment_method: str | None = None
-    products: list[Line] = []
+    products: list[Line] | None = None
 
 
 class CheckoutStarted(Order, kw_only=True):
