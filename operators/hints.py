@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import msgspec
 
@@ -71,6 +71,13 @@ def _paths(kind: type[msgspec.Struct], prefix: str) -> Iterator[str]:
     """Every path into a contract's properties."""
     for field in msgspec.structs.fields(kind):
         yield prefix + field.name
-        for inner in get_args(field.type):
-            if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
-                yield from _paths(inner, f"{prefix}{field.name}[].")
+        for inner, step in _structs(field.type, ""):
+            yield from _paths(inner, f"{prefix}{field.name}{step}.")
+
+
+def _structs(kind: Any, step: str) -> Iterator[tuple[type[msgspec.Struct], str]]:
+    """The structs in a type, `[]` behind those of a list."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        yield kind, step
+    for inner in get_args(kind):
+        yield from _structs(inner, "[]" if get_origin(kind) is list else step)
