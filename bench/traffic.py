@@ -1,8 +1,8 @@
 """A shop's traffic, generated fast and always the same for a seed: for load, not for meaning.
 
-Visitors come with a cookie, one in five with a second one, and mostly look at products (88 %; in the real
-REES46 data 98 %); some put them into a cart, check out, order, log in. About one event in 100 merges two
-customers while a scope is young.
+Visitors come with a cookie, one in five with a second one, and mostly look at products (82 %; in the real
+REES46 data 98 %); some search, put things into a cart, check out, order, log in, ask for help. Every product
+is a fifth cheaper for one hour in twenty. About one event in 100 merges two customers while a scope is young.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 
 START = 1_750_000_000_000
 _CONTEXT = (
-    b'"context":{"ip":"203.0.113.7","userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",'
+    b'"ip":"203.0.113.7","userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36",'
     b'"locale":"en-US","page":{"url":"https://shop.example/products/view","referrer":"https://search.example/",'
-    b'"title":"Product"},"library":{"name":"analytics.js","version":"4.1.0"}}'
+    b'"title":"Product"},"library":{"name":"analytics.js","version":"4.1.0"}'
 )
 
 
@@ -36,36 +36,51 @@ def one(dice: random.Random, number: int, people: int, at: int) -> tuple[int, by
     """One event at `at` (ms)."""
     person = dice.randrange(people)
     cookie = b"cookie-%d-%d" % (person, dice.randrange(10) // 9 if person % 5 == 0 else 0)
-    roll = dice.random()
-    product = b"sku-%04d" % dice.randrange(500)
     head = b'{"messageId":"m-%010d","timestamp":"%s","anonymousId":"%s"' % (number, stamp(at), cookie)
-    price = b'"price":%d.%02d,"currency":"USD"' % (dice.randrange(5, 300), dice.randrange(100))
-    cart = b'"cart_id":"cart-%d-%d"' % (person, at // 3_600_000)
-    if roll < 0.88:
-        what = b'"Product Viewed","properties":{"product_id":"%s","category":"shoes","brand":"acme",%s}' % (
-            product,
-            price,
-        )
-    elif roll < 0.93:
-        what = b'"Product Added","properties":{%s,"product_id":"%s","quantity":1,%s}' % (cart, product, price)
-    elif roll < 0.95:
-        what = b'"Checkout Started","properties":{%s}' % cart
-    elif roll < 0.97:
-        what = (
-            b'"Order Completed","properties":{%s,"order_id":"o-%d","total":%d.50,"currency":"USD",'
-            b'"products":[{"product_id":"%s","quantity":1,%s}]}'
-            % (cart, number, dice.randrange(10, 500), product, price)
-        )
-    elif roll < 0.98:
-        channel = (b"email", b"push")[dice.randrange(2)]
-        what = (
-            b'"Consent Updated","properties":{"purpose":"marketing","channel":"%s","granted":true}' % channel
-        )
-    else:
+    context = b'"context":{"sessionId":"s-%d-%d",%s}' % (person, at // 1_800_000, _CONTEXT)
+    roll = dice.random()
+    if roll >= 0.98:
         traits = b'"traits":{"email":"person%d@example.net"}' % person
+        what = b'"type":"identify","userId":"user-%d",%s' % (person, traits)
+    else:
+        name, properties = _behaviour(dice, roll, number, person, at)
+        what = b'"type":"track","event":"%s","properties":{%s}' % (name, properties)
+    return person % 3, cookie, b"%s,%s,%s}" % (head, what, context)
+
+
+def _behaviour(dice: random.Random, roll: float, number: int, person: int, at: int) -> tuple[bytes, bytes]:
+    """Name and properties of a track event."""
+    cart = b'"cart_id":"cart-%d-%d"' % (person, at // 3_600_000)
+    line = _line(dice, at)
+    if roll < 0.82:
+        return b"Product Viewed", line
+    if roll < 0.85:
+        return b"Products Searched", b'"query":"query %d"' % dice.randrange(300)
+    if roll < 0.87:
+        return b"Product Clicked", line
+    if roll < 0.91:
+        return b"Product Added", b'%s,%s,"quantity":1' % (cart, line)
+    if roll < 0.93:
+        return b"Checkout Started", cart
+    if roll < 0.95:
+        total = dice.randrange(10, 500)
+        money = b'"total":%d.50,"discount":%d.00,"currency":"USD"' % (total, dice.randrange(10))
         return (
-            person % 3,
-            cookie,
-            head + b',"type":"identify","userId":"user-%d",%s,%s}' % (person, traits, _CONTEXT),
+            b"Order Completed",
+            b'%s,"order_id":"o-%d",%s,"products":[{%s,"quantity":1}]' % (cart, number, money, line),
         )
-    return person % 3, cookie, head + b',"type":"track","event":%s,%s}' % (what, _CONTEXT)
+    if roll < 0.96:
+        return b"Email Opened", b'"campaign_id":"c-%d"' % dice.randrange(20)
+    if roll < 0.965:
+        return (b"Case Opened", b"Case Closed")[dice.randrange(2)], b'"case_id":"case-%d"' % person
+    channel = (b"email", b"push")[dice.randrange(2)]
+    return b"Consent Updated", b'"purpose":"marketing","channel":"%s","granted":true' % channel
+
+
+def _line(dice: random.Random, at: int) -> bytes:
+    product = dice.randrange(500)
+    cents = (500 + product * 7919 % 29_500) * (4 if (at // 3_600_000 + product) % 20 == 0 else 5) // 5
+    return (
+        b'"product_id":"sku-%04d","category":"category-%d","brand":"brand-%d","price":%d.%02d,"currency":"USD"'
+        % (product, product % 20, product % 60, *divmod(cents, 100))
+    )
