@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
+import msgspec
 import typer
 
+from flows import balance, checking, deadletters, lookup, show, statecmd, tail, timeline, worker
 from flows import broker as embedded
-from flows import checking, lookup, show, statecmd, tail, worker
 from flows import produce as producing
 from flows import topics as making
+from flows.deadletters import BadTransform
 from flows.kafka import KafkaTrouble
 from flows.playbooks import retail
+from flows.progress import Progress
 from flows.supervise import supervise
 from operators import playbook
 from operators.playbook import BadPlaybook, Playbook
+from schemas import durations
 from schemas import topics as names
 from state.errors import StateError
 
@@ -25,6 +33,8 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Real-time cu
 topics = typer.Typer(no_args_is_help=True, help="The topics of a scope.")
 app.add_typer(topics, name="topics")
 statecmd.register(app)
+letters = typer.Typer(no_args_is_help=True, help="What could not be used: see it, send it again.")
+app.add_typer(letters, name="dead-letters")
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]
@@ -86,8 +96,8 @@ def produce(
 ) -> None:
     """Send a file of JSON lines to a topic."""
     producing.check(brokers, topic)
-    with file.open("rb") as lines:
-        count = producing.produce(brokers, ((topic, line.strip()) for line in lines if line.strip()), speed)
+    with file.open("rb") as lines, Progress(f"bytes to {topic}", file.stat().st_size) as progress:
+        count = producing.produce(brokers, ((topic, line) for line in _lines(lines, progress)), speed)
     print(f"{count} records to {topic}")
 
 
@@ -116,13 +126,22 @@ def customer(
     key: Annotated[str, typer.Argument(help="Any identifier, such as an e-mail, or a customer id.")],
     state: State,
     scope: Annotated[str | None, typer.Option(help="Which scope, where there are several.")] = None,
+    brokers: Annotated[
+        str | None, typer.Option(help="Kafka, HOST:PORT: the timeline then has triggers and decisions.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Who this is and what is known, from the newest checkpoint; workers may be running."""
-    found = lookup.customer(lookup.scope_of(state, scope), key)
+    root = lookup.scope_of(state, scope)
+    found = lookup.customer(root, key)
     if found is None:
-        print(f"oncue: nobody has the identifier {key!r} in the newest checkpoint", file=sys.stderr)
+        looked = ", ".join(lookup.names_of(key, lookup.playbook_of(root)))
+        print(
+            f"oncue: nobody has the identifier {key!r} in the newest checkpoint; looked for {looked}",
+            file=sys.stderr,
+        )
         raise typer.Exit(1)
+    found["timeline"] = timeline.timeline(found, lookup.playbook_of(root), brokers)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -130,14 +149,82 @@ def customer(
 
 
 @app.command()
-def ledger(config: Config, brokers: Brokers) -> None:
+def ledger(config: Config, brokers: Brokers, as_json: Json = False) -> None:
     """Check that the newest ledger balances: what came in was accepted, repeated or dead-lettered."""
-    from flows.balance import balance
-
-    result = balance(_load(config), brokers)
-    print(json.dumps(result.totals, indent=2))
-    print(f"cut {result.cut}: " + ("balanced" if result.balanced else "NOT BALANCED"))
+    result = balance.balance(_load(config), brokers)
+    if as_json:
+        print(json.dumps(result._asdict(), indent=2))
+    else:
+        show.ledger(result)
     raise typer.Exit(0 if result.balanced else 1)
+
+
+Reason = Annotated[str, typer.Option(help="Only of this reason.")]
+Stage = Annotated[str, typer.Option(help="Only of this stage.")]
+Topic = Annotated[str, typer.Option(help="Only from this topic.")]
+Since = Annotated[str, typer.Option(help="Only newer: 2h (ago), or a time such as 2026-03-02T10:00:00Z.")]
+Places = Annotated[
+    list[str] | None, typer.Option("--place", help="Only this one: topic/partition/offset. Repeatable.")
+]
+
+
+@letters.command("list")
+def list_letters(
+    config: Config,
+    brokers: Brokers,
+    reason: Reason = "",
+    stage: Stage = "",
+    topic: Topic = "",
+    since: Since = "",
+    place: Places = None,
+    limit: Annotated[int, typer.Option(min=0, help="How many to show, the newest first.")] = 20,
+    all_: Annotated[bool, typer.Option("--all", help="Show those that were sent again, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Dead letters by reason, and the newest of them with place, detail and original."""
+    which = deadletters.Which(reason, stage, topic, tuple(place or ()), _since(since))
+    groups, newest = deadletters.find(_load(config), brokers, which, limit, all_)
+    if as_json:
+        print(json.dumps({"groups": msgspec.to_builtins(groups), "letters": newest}, indent=2))
+    else:
+        show.letters(groups, newest)
+
+
+@letters.command("replay")
+def replay_letters(
+    config: Config,
+    brokers: Brokers,
+    reason: Reason = "",
+    stage: Stage = "",
+    topic: Topic = "",
+    since: Since = "",
+    place: Places = None,
+    transform: Annotated[
+        Path | None, typer.Option(help="A Python file with transform(original, letter) -> bytes | None.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Send dead letters to their topics again, as they were or transformed; each of them once."""
+    book = _load(config)
+    which = deadletters.Which(reason, stage, topic, tuple(place or ()), _since(since))
+    mend = deadletters.load_transform(transform) if transform else None
+    groups = [it for it in deadletters.find(book, brokers, which, 0)[0] if it.topic and it.open]
+    count = sum(group.open for group in groups)
+    result = {"to_send": count, "sent": 0, "left_out": 0}
+    if not as_json:
+        show.letters(groups, [])
+    if count and not dry_run:
+        if not yes:
+            typer.confirm(f"Send {count} dead letters to their topics again?", abort=True, err=True)
+        result["sent"], result["left_out"] = deadletters.replay(book, brokers, which, mend)
+    if as_json:
+        print(json.dumps(result, indent=2))
+    elif dry_run or not count:
+        print(f"{count} would be sent again")
+    else:
+        print(f"{result['sent']} sent again, {result['left_out']} left out")
 
 
 @topics.command("create")
@@ -148,7 +235,10 @@ def create(
     replication: Annotated[int, typer.Option(help="Copies of each; -1: the broker's default.")] = -1,
 ) -> None:
     """Make the scope's topics that are missing, with the settings they need."""
-    made = making.create(_load(config), brokers, partitions, replication)
+    book = _load(config)
+    made = making.create(book, brokers, partitions, replication)
+    for line in making.differing(book, brokers):
+        print(f"oncue: {line} (kafka-configs.sh --alter changes it)", file=sys.stderr)
     print("\n".join(made) if made else "all topics are there")
 
 
@@ -163,6 +253,26 @@ def list_topics(config: Annotated[Path | None, typer.Option("--config")] = None)
     print(f"{names.order(book.scope)}\tinternal\t-")
 
 
+def _lines(file: BinaryIO, progress: Progress) -> Iterator[bytes]:
+    for line in file:
+        progress.advance(len(line))
+        if line.strip():
+            yield line.strip()
+
+
+def _since(text: str) -> int:
+    """Milliseconds of a moment: a duration ago, or an ISO time, which is UTC unless it says otherwise."""
+    if not text:
+        return 0
+    with suppress(ValueError):
+        return round(time.time() * 1000) - durations.parse(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"--since {text!r}: write 2h, or 2026-03-02T10:00:00Z") from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
 def _load(file: Path | None) -> Playbook:
     return (
         playbook.load(retail(), "retail.yaml") if file is None else playbook.load(file.read_text(), str(file))
@@ -173,7 +283,7 @@ def main() -> None:
     """Entry point: errors that a person can mend are one message and exit code 2, not a traceback."""
     try:
         app()
-    except (BadPlaybook, KafkaTrouble, StateError) as error:
+    except (BadPlaybook, BadTransform, KafkaTrouble, StateError) as error:
         print(f"oncue: {error}", file=sys.stderr)
         sys.exit(worker.TROUBLE)
     except OSError as error:

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from flows.steps import META
-from operators import patterns, playbook, records
+from operators import patterns, playbook, profiles, records, yamlfile
 from operators.counts import Counts
 from operators.identifiers import TYPES, Identifiers
-from operators.identity import Cluster
+from operators.identity import Cluster, Evidence, customer_id
 from operators.playbook import Playbook
 from operators.resolve import shard_of
 from operators.triggers import feature_value
+from schemas.inbound import Traits
 from state import reading
 from state.errors import StateError
 
+MONEY = ("sum", "mean", "min", "max", "first", "last")  # aggregates that are in the unit of their measure
+_PHONE = re.compile(r"\s*([-+()./\d\s]+)\s+(\D.*)")
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
+_evidence = msgspec.msgpack.Decoder(Evidence).decode
 
 
 def scope_of(state: Path, scope: str | None = None) -> Path:
@@ -32,20 +38,26 @@ def scope_of(state: Path, scope: str | None = None) -> Path:
     return found[0]
 
 
+def playbook_of(root: Path) -> Playbook:
+    """The playbook that the scope at `root` was last started with."""
+    return playbook.load((root / "playbook.yaml").read_text())
+
+
 def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | None:
     """Everything about the customer that `key` (any identifier, or a customer id) belongs to.
 
     Features are as of `at`, by default the watermark of the checkpoint. None when nobody has the key.
     """
-    book = playbook.load((root / "playbook.yaml").read_text())
+    book = playbook_of(root)
     with reading.newest(root / "resolve") as graph:
-        if graph is None:
+        found = _find(graph, key, book) if graph is not None else None
+        if graph is None or found is None:
             return None
-        customer_id = _find(graph, key, book)
-        if customer_id is None:
-            return None
+        found_by, customer_id = found
         raw = graph.get(b"c" + customer_id.encode())
         cluster = _cluster(raw) if raw else Cluster(-1, [])
+        identifiers = _identifiers(graph, cluster)
+        retired = _retired(graph, book, customer_id, cluster)
     shard = shard_of(customer_id, book.engine.shards)
     with reading.newest(root / f"shard-{shard:02d}") as database:
         stored = database.get(b"c" + customer_id.encode()) if database is not None else None
@@ -56,43 +68,138 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
     core: records.Core = record.part("core")
     return {
         "customer": customer_id,
-        "identifiers": sorted(cluster.members),
+        "scope": book.scope,
+        "found_by": found_by,
+        "currency": book.currency,
+        "as_of": now,
         "first_seen": core.first_seen,
         "last_seen": core.last_seen,
-        "as_of": now,
+        "identifiers": identifiers,
+        "retired": retired,
+        "consents": {
+            name: {"granted": granted, "at": when} for name, (when, granted) in sorted(core.consents.items())
+        },
         "features": {name: feature_value(book, record, name, now) for name in book.features},
-        "consents": {name: granted for name, (_, granted) in sorted(core.consents.items())},
-        "cooldowns": dict(sorted(core.cooldowns.items())),
+        "units": units((root / "playbook.yaml").read_text()),
         "open": _open(book, record),
+        "cooldowns": _cooldowns(book, core),
+        "profile_due": core.alarms.get(profiles.ALARM),
         "waiting_for_move": record.part("queue").waiting if record.has("queue") else 0,
     }
 
 
-def _open(book: Playbook, record: records.Record) -> list[dict[str, Any]]:
-    """Absences that are still to be decided."""
-    found = []
-    for rule in book.rules.values():
-        if rule.kind != "absence" or not record.has(f"p:{rule.name}"):
-            continue
-        mine: patterns.Patterns = record.part(f"p:{rule.name}")
-        for key, pattern in mine.keys.items():
-            if patterns.is_open(mine, pattern, rule.basket):
-                found.append({"rule": rule.name, "key": key, "due": pattern.since + rule.wait})
+def names_of(key: str, book: Playbook) -> list[str]:
+    """The identifier keys that a person may mean by `key`: as written, and in the normal form of every type
+    that the playbook names. A phone number counts only with a name: "+49 30 901820 Anna Müller"."""
+    known = Identifiers(book.policies, book.region)
+    kind, _, value = key.partition(":")
+    if kind not in TYPES:
+        kind, value = "", key
+    phone = _PHONE.match(value)
+    traits = Traits(
+        email=value,
+        loyaltyNumber=value,
+        phone=phone[1] if phone else None,
+        name=phone[2] if phone else None,
+    )
+    found = known.keys(value, value, value, traits)
+    return [key, *(one for one in found if one.startswith(kind) and one != key)]
+
+
+def units(text: str) -> dict[str, str]:
+    """What the features of a playbook are in, where it is no plain number or text: "duration" (ms) or
+    "money" (minor units of the playbook's currency)."""
+    raw = yamlfile.load(text)
+    measures = raw.get("measures") or {}
+    found = {}
+    for name, feature in (raw.get("features") or {}).items():
+        aggregate = str(feature.get("aggregate"))
+        if aggregate.startswith("time_since"):
+            found[name] = "duration"
+        elif aggregate in MONEY and (measures.get(feature.get("measure")) or {}).get("unit") == "money":
+            found[name] = "money"
     return found
 
 
-def _find(graph: Any, key: str, book: Playbook) -> str | None:
-    for name in _names(key, book):
+def _find(graph: Any, key: str, book: Playbook) -> tuple[str, str] | None:
+    """The key that was found, and whose it is."""
+    for name in names_of(key, book):
         owner = graph.get(b"o" + name.encode())
         if owner is not None:
-            return str(owner.decode())
-    while (into := graph.get(b"r" + key.encode())) is not None:
-        key = into.decode()
-    return key if graph.get(b"c" + key.encode()) is not None else None
+            return name, str(owner.decode())
+    survivor = key
+    while (into := graph.get(b"r" + survivor.encode())) is not None:
+        survivor = into.decode()
+    return (key, survivor) if graph.get(b"c" + survivor.encode()) is not None else None
 
 
-def _names(key: str, book: Playbook) -> list[str]:
-    """The identifier keys that a person may mean by `key`: as written, or as a value of any type."""
-    identifiers = Identifiers(book.policies, book.region)
-    email = identifiers.email_key(key)
-    return [key, *(f"{kind}:{key}" for kind in TYPES), f"loyalty:{key.upper()}", *([email] if email else [])]
+def _identifiers(graph: Any, cluster: Cluster) -> list[dict[str, Any]]:
+    """Every identifier, since when and by which event it is known to be this customer's; oldest first."""
+    linked: dict[str, tuple[Evidence, str]] = {}
+    for key in cluster.members:
+        for other, evidence in _edges(graph, key):
+            for one, with_ in ((key, other), (other, key)):
+                if one not in linked or evidence.at < linked[one][0].at:
+                    linked[one] = evidence, with_
+    found = []
+    for key in cluster.members:
+        if key in linked:
+            evidence, other = linked[key]
+            found.append(
+                {
+                    "key": key,
+                    "since": evidence.at,
+                    "with": other,
+                    "event": evidence.event,
+                    "rule": evidence.rule,
+                }
+            )
+        else:
+            found.append({"key": key, "since": cluster.born, "with": "", "event": "", "rule": "first"})
+    return sorted(found, key=lambda it: (it["since"], it["key"]))
+
+
+def _edges(graph: Any, key: str) -> Iterator[tuple[str, Evidence]]:
+    prefix = f"e{key}|".encode()
+    for name, raw in graph.items(from_key=prefix):
+        if not name.startswith(prefix):
+            return
+        yield name[len(prefix) :].decode(), _evidence(raw)
+
+
+def _retired(graph: Any, book: Playbook, survivor: str, cluster: Cluster) -> list[str]:
+    """Customer ids that were merged into this one. An id follows from its first identifier, and those are
+    all among the survivor's."""
+    ids = {customer_id(book.scope, key) for key in cluster.members} - {survivor}
+    return sorted(id for id in ids if graph.get(b"r" + id.encode()) is not None)
+
+
+def _open(book: Playbook, record: records.Record) -> list[dict[str, Any]]:
+    """Absences that are still to be decided, the next first."""
+    found = []
+    for rule in book.rules.values():
+        if rule.kind != "absence" or not record.has(rule.part):
+            continue
+        mine: patterns.Patterns = record.part(rule.part)
+        for key, pattern in mine.keys.items():
+            if patterns.is_open(mine, pattern, rule.basket):
+                basket = patterns.basket(mine, pattern) if rule.basket else None
+                found.append(
+                    {
+                        "rule": rule.name,
+                        "key": key,
+                        "since": pattern.since,
+                        "due": pattern.since + rule.wait,
+                        "items": basket.items if basket else None,
+                        "value": basket.value if basket else None,
+                    }
+                )
+    return sorted(found, key=lambda it: (it["due"], it["rule"], it["key"]))
+
+
+def _cooldowns(book: Playbook, core: records.Core) -> list[dict[str, Any]]:
+    """When each trigger last went out, and until when it will not again; that is over when `until` < now."""
+    return [
+        {"rule": rule, "sent": sent, "until": sent + (book.rules[rule].cooldown if rule in book.rules else 0)}
+        for rule, sent in sorted(core.cooldowns.items())
+    ]

@@ -9,6 +9,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.balance import OUTCOMES, Balance
+from flows.deadletters import Group
+from schemas import durations
+from schemas.currency import digits
+
+TIMELINE = 40  # entries shown
+PREVIEW = 200  # characters of an original
+
 
 def playbook(found: dict[str, Any]) -> None:
     """What `checking.check` gave."""
@@ -32,19 +40,122 @@ def playbook(found: dict[str, Any]) -> None:
 
 
 def customer(found: dict[str, Any]) -> None:
-    console = Console()
-    console.print(f"[bold]{found['customer']}[/bold]  as of {moment(found['as_of'])}")
-    console.print("  " + "\n  ".join(found["identifiers"]), highlight=False)
-    table = Table(box=None)
-    for column in ("feature", "value"):
-        table.add_column(column)
-    for name, value in found["features"].items():
-        table.add_row(name, str(value))
+    """What `lookup.customer` gave, with its timeline."""
+    console = Console(highlight=False)
+    now = found["as_of"]
+    console.print(f"[bold]{found['customer']}[/]  scope {found['scope']}, as of {moment(now)}")
+    console.print(f"found by {escape(found['found_by'])}", style="dim")
+    console.print(f"first seen {moment(found['first_seen'])}, last seen {moment(found['last_seen'])}")
+    if found["waiting_for_move"]:
+        console.print("[yellow]a merge is under way: features and open carts are not complete yet[/]")
+    if found["retired"]:
+        console.print(f"was also {', '.join(found['retired'])}")
+    _table(
+        console, ("identifier", "since", "seen together with", "in"),
+        [(it["key"], moment(it["since"]), it["with"], it["event"]) for it in found["identifiers"]],
+    )  # fmt: skip
+    _table(
+        console, ("feature", "value"),
+        [(name, _value(found, name, value)) for name, value in found["features"].items()],
+    )  # fmt: skip
+    _table(
+        console, ("consent", "", "since"),
+        [
+            (name, "yes" if it["granted"] else "no", moment(it["at"]))
+            for name, it in found["consents"].items()
+        ],
+    )  # fmt: skip
+    _table(
+        console, ("open", "key", "since", "due", "in it"),
+        [
+            (it["rule"], it["key"], moment(it["since"]), _ahead(it["due"], now), _basket(found, it))
+            for it in found["open"]
+        ],
+    )  # fmt: skip
+    _table(
+        console, ("trigger", "last sent", "not again"),
+        [
+            (it["rule"], moment(it["sent"]), _ahead(it["until"], now) if it["until"] > now else "")
+            for it in found["cooldowns"]
+        ],
+    )  # fmt: skip
+    _table(
+        console, ("when", "what", ""),
+        [(moment(it["at"]), it["what"], it["detail"]) for it in found["timeline"][:TIMELINE]],
+    )  # fmt: skip
+    if len(found["timeline"]) > TIMELINE:
+        console.print(f"and {len(found['timeline']) - TIMELINE} before; --json shows all", style="dim")
+
+
+def _table(console: Console, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    if not rows:
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print()
     console.print(table)
-    for name, granted in found["consents"].items():
-        console.print(f"consent {name}: {'yes' if granted else 'no'}")
-    for absence in found["open"]:
-        console.print(f"open: {absence['rule']} {absence['key']}, due {moment(absence['due'])}")
+
+
+def _value(found: dict[str, Any], name: str, value: Any) -> str:
+    unit = found["units"].get(name)
+    if value is None:
+        return "-"
+    if unit == "duration":
+        return durations.say(value)
+    if unit == "money":
+        return _money(found, value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _money(found: dict[str, Any], minor: float) -> str:
+    places = digits(found["currency"])
+    return f"{minor / 10**places:,.{places}f} {found['currency']}"
+
+
+def _basket(found: dict[str, Any], open_: dict[str, Any]) -> str:
+    return "" if open_["items"] is None else f"{open_['items']} items, {_money(found, open_['value'])}"
+
+
+def _ahead(ms: int, now: int) -> str:
+    return f"{moment(ms)} (in {durations.say(ms - now)})" if ms >= now else moment(ms)
+
+
+def ledger(result: Balance) -> None:
+    console = Console(highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("topic")
+    for column in ("in", *OUTCOMES):
+        table.add_column(column.replace("_", "-"), justify="right")
+    for topic, row in sorted(result.totals.items()):
+        table.add_row(topic, *(f"{row[column]:,}" for column in ("in", *OUTCOMES)))
+    if result.totals:
+        console.print(table)
+    console.print(f"cut {result.cut}: " + ("balanced" if result.balanced else "[red]NOT BALANCED[/]"))
+
+
+def letters(groups: list[Group], newest: list[dict[str, Any]]) -> None:
+    """What `deadletters.find` gave."""
+    console = Console(highlight=False)
+    if not groups:
+        console.print("no dead letters")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("topic", "stage", "reason", "open", "sent again", "newest"):
+        table.add_column(column, justify="right" if column in ("open", "sent again") else "left")
+    for group in groups:
+        counts = f"{group.open:,}", f"{group.replayed:,}"
+        table.add_row(group.topic, group.stage, escape(group.reason), *counts, moment(group.newest))
+    console.print(table)
+    for letter in newest:
+        again = ", sent again" if letter["replayed"] else ""
+        console.print(f"\n[bold]{letter['place']}[/]  {moment(letter['at'])}  {letter['stage']}{again}")
+        console.print(f"  [red]{escape(letter['reason'])}[/]: {escape(letter['detail'])}")
+        original = letter.get("original_text")
+        said = f"base64 {letter['original']}" if original is None else " ".join(original.split())
+        console.print("  " + escape(said if len(said) <= PREVIEW else said[:PREVIEW] + "..."), soft_wrap=True)
 
 
 def moment(ms: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic
 
 from flows import kafka
 from flows.kafka import SOON, KafkaTrouble
@@ -39,10 +39,7 @@ def create(playbook: Playbook, brokers: str, partitions: int = 4, replication: i
     new = wanted(playbook, partitions)
     for topic in new:
         topic.replication_factor = replication
-    try:
-        cluster = admin.list_topics(timeout=SOON)
-    except KafkaException as error:
-        raise kafka.away(brokers, error) from None
+    cluster = _cluster(admin, brokers)
     missing = [topic for topic in new if topic.topic not in cluster.topics]
     if not missing:
         return []
@@ -58,6 +55,34 @@ def create(playbook: Playbook, brokers: str, partitions: int = 4, replication: i
     if wrong:
         raise KafkaTrouble(f"cannot make topics on {brokers}: {'; '.join(wrong)}")
     return made
+
+
+def differing(playbook: Playbook, brokers: str) -> list[str]:
+    """Settings of topics that are there and not as a new topic would get them, in words. They are left as
+    they are: somebody may have meant them. Raises KafkaTrouble."""
+    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
+    cluster = _cluster(admin, brokers)
+    if cluster.controller_id not in cluster.brokers:
+        return []  # the embedded broker has no settings
+    asked = {
+        ConfigResource(ConfigResource.Type.TOPIC, topic.topic): topic.config
+        for topic in wanted(playbook, 1)
+        if topic.config and topic.topic in cluster.topics
+    }
+    found = []
+    for resource, future in admin.describe_configs(list(asked), request_timeout=SOON).items():
+        try:
+            settings = future.result()
+        except KafkaException as error:
+            raise KafkaTrouble(
+                f"cannot read the settings of {resource.name}: {error.args[0].str()}"
+            ) from None
+        found += [
+            f"{resource.name} has {name}={settings[name].value}; a new one would get {value}"
+            for name, value in asked[resource].items()
+            if settings[name].value != value
+        ]
+    return sorted(found)
 
 
 def finish(playbook: Playbook, brokers: str) -> dict[str, int]:
@@ -78,6 +103,13 @@ def finish(playbook: Playbook, brokers: str) -> dict[str, int]:
     if producer.flush(SOON):
         raise KafkaTrouble(f"{control} did not take the command within {SOON:.0f} s")
     return ends
+
+
+def _cluster(admin: AdminClient, brokers: str) -> ClusterMetadata:
+    try:
+        return admin.list_topics(timeout=SOON)
+    except KafkaException as error:
+        raise kafka.away(brokers, error) from None
 
 
 def _touch(brokers: str, names: list[str]) -> list[str]:

@@ -30,3 +30,19 @@ def show(ms: int) -> str:
         if ms and ms % _UNITS[unit] == 0:
             return f"{ms // _UNITS[unit]}{unit}"
     return f"{ms}ms"
+
+
+def say(ms: int) -> str:
+    """`ms` for people: the two largest units of it.
+
+    >>> say(93_784_000), say(950_000), say(420), say(0)
+    ('1d 2h', '15m 50s', '420ms', '0s')
+    """
+    if ms < 1000:
+        return f"{ms}ms" if ms else "0s"
+    said: list[tuple[int, str]] = []
+    for unit in ("d", "h", "m", "s"):
+        count, ms = divmod(ms, _UNITS[unit])
+        if count or said:
+            said.append((count, unit))
+    return " ".join(f"{count}{unit}" for count, unit in said[:2] if count)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from confluent_kafka.admin import AdminClient, ConfigResource
 
 from flows import lookup
 from tests.brokers import Broker, RealBroker
@@ -115,10 +116,17 @@ def test_what_cannot_be_read_is_a_dead_letter_with_its_place_and_its_bytes(told:
 
 
 def test_the_ledger_balances_and_says_what_became_of_everything(told: Scope) -> None:
-    said = told.ask("ledger", "--config", told.config, "--brokers", told.broker.bootstrap)
-    assert "balanced" in said
-    counts = json.loads(said[: said.rindex("}") + 1])[told.topic("web")]
-    assert counts == {"in": 12, "accepted": 10, "duplicate": 1, "dead_lettered": 1, "held": 0}
+    found = json.loads(
+        told.ask("ledger", "--config", told.config, "--brokers", told.broker.bootstrap, "--json")
+    )
+    assert found["balanced"]
+    assert found["totals"][told.topic("web")] == {
+        "in": 12,
+        "accepted": 10,
+        "duplicate": 1,
+        "dead_lettered": 1,
+        "held": 0,
+    }
 
 
 def test_a_customer_is_found_by_every_identifier_and_by_a_retired_id(told: Scope) -> None:
@@ -132,20 +140,51 @@ def test_a_customer_is_found_by_every_identifier_and_by_a_retired_id(told: Scope
         merged["retired"],
     )
     found = [lookup.customer(told.state / told.name, key) for key in keys]
+    found_by = [one.pop("found_by") for one in found if one is not None]
+    assert found_by == [
+        "email:ann@shop.example", "anonymous_id:cookie-1", "anonymous_id:cookie-1", "user_id:ann",
+        merged["customer"], merged["retired"],
+    ]  # fmt: skip
     assert all(one == found[0] for one in found)
-    assert customer_of(told, keys[0]) == found[0], "the command says the same"
-    assert found[0] is not None
-    assert found[0]["customer"] == merged["customer"]
-    assert set(found[0]["identifiers"]) == {"user_id:ann", "anonymous_id:cookie-1", "email:ann@shop.example"}
-    assert found[0]["consents"] == {"marketing/email": True}
+    ann = found[0]
+    assert ann is not None
+    assert (ann["customer"], ann["retired"]) == (merged["customer"], [merged["retired"]])
+    identifiers = {it["key"]: (it["since"], it["event"]) for it in ann["identifiers"]}
+    first, joined = ("user_id:ann", "anonymous_id:cookie-1")
+    assert identifiers == {
+        first: (at(2), f"{told.topic('web')}/0/3"),
+        joined: (at(2), f"{told.topic('web')}/0/3"),
+        "email:ann@shop.example": (at(2), f"{told.topic('web')}/0/3"),
+    }
+    assert ann["consents"] == {"marketing/email": {"granted": True, "at": at(2.1)}}
     cat = lookup.customer(told.state / told.name, "cat")
     assert cat is not None
-    assert cat["features"]["revenue"] == 1234
+    assert (cat["features"]["revenue"], cat["units"]["revenue"]) == (1234, "money")
+
+
+def test_the_command_shows_a_customer_with_what_happened_lately(told: Scope) -> None:
+    arguments = "customer", "ann@SHOP.example", "--state", told.state, "--brokers", told.broker.bootstrap
+    found = json.loads(told.ask(*arguments, "--json"))
+    lately = {(it["what"], it["at"]) for it in found["timeline"]}
+    assert {("trigger", at(16)), ("merge", at(2)), ("consent", at(2.1)), ("seen", at(-1))} <= lately
+    assert [it["at"] for it in found["timeline"]] == sorted(
+        (it["at"] for it in found["timeline"]), reverse=True
+    )
+    said = told.ask(*arguments)
+    assert found["customer"] in said
+    assert "cart_abandoned k1 by email" in " ".join(said.split())
+    from_state = json.loads(told.ask(*arguments[:4], "--json"))["timeline"]
+    assert ("trigger", at(16), "cart_abandoned, the last one that went out") in [
+        (it["what"], it["at"], it["detail"]) for it in from_state
+    ]
+    merges = [it for it in from_state if it["what"] == "merge"]
+    assert merges == [], "only the topic knows"
 
 
 def test_nobody_is_found_by_an_identifier_that_never_came(told: Scope) -> None:
-    said = told.ask("customer", "nobody@shop.example", "--state", told.state, code=1)
-    assert "nobody has the identifier 'nobody@shop.example'" in said
+    said = told.ask("customer", "Nobody@shop.example", "--state", told.state, code=1)
+    assert "nobody has the identifier 'Nobody@shop.example'" in said
+    assert "email:nobody@shop.example" in said, "how it was understood"
 
 
 def test_tail_prints_a_topic_once_as_json_lines(told: Scope) -> None:
@@ -225,9 +264,11 @@ def test_state_can_be_looked_at_while_workers_run(kafka: RealBroker, scoped: Mak
 
     found = until(seen, "ann in a checkpoint")
     assert program.running, program.said
-    assert "anonymous_id:cookie-1" in found["identifiers"]
+    assert "anonymous_id:cookie-1" in {it["key"] for it in found["identifiers"]}
     until(lambda: (it := seen()) and it["open"], "her open cart in a checkpoint")
-    assert seen()["open"] == [{"rule": "cart_abandoned", "key": "k1", "due": at(16)}]
+    assert seen()["open"] == [
+        {"rule": "cart_abandoned", "key": "k1", "since": at(1), "due": at(16), "items": 3, "value": 2100}
+    ]
 
 
 def test_a_second_run_on_the_same_state_is_refused_while_the_first_lives(mock: Broker, scoped: Maker) -> None:
@@ -310,8 +351,13 @@ def test_topics_are_created_once_with_their_settings(kafka: RealBroker, scoped: 
     said = scope.ask(*arguments)
     assert set(said.split()) == {scope.topic(name) for name in (
         "web", "triggers", "decisions", "dead-letters", "identities", "ledger", "moves", "control", "order",
+        "profiles",
     )}  # fmt: skip
     assert scope.ask(*arguments) == "all topics are there\n"
+    topic = ConfigResource(ConfigResource.Type.TOPIC, scope.topic("moves"))
+    topic.set_config("max.message.bytes", "1000")
+    AdminClient({"bootstrap.servers": kafka.bootstrap}).alter_configs([topic])[topic].result(10)
+    assert "moves has max.message.bytes=1000; a new one would get 16777216" in scope.ask(*arguments)
     listed = scope.ask("topics", "list", "--config", scope.config)
     assert {line.split("\t")[0] for line in listed.splitlines()} == set(said.split())
 

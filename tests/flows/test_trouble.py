@@ -110,7 +110,7 @@ def test_trimmed_input_stops_a_run_until_somebody_accepts_the_gap(kafka: RealBro
         "--on-gap earliest", "--on-gap latest",
     )  # fmt: skip
     scope.complete("--on-gap", "earliest")
-    said = scope.ask("ledger", "--config", scope.config, "--brokers", kafka.bootstrap)
+    said = scope.ask("ledger", "--json", "--config", scope.config, "--brokers", kafka.bootstrap)
     assert '"in": 16' in said
     assert [record.body["key"] for record in scope.records("triggers")] == ["k1"]
 
@@ -188,7 +188,7 @@ def test_a_full_disk_stops_a_run_which_goes_on_once_there_is_room(mock: Broker, 
     scope.send(LATER)
     scope.complete()
     assert [record.body["key"] for record in scope.records("triggers")] == ["k1"]
-    said = scope.ask("ledger", "--config", scope.config, "--brokers", mock.bootstrap)
+    said = scope.ask("ledger", "--json", "--config", scope.config, "--brokers", mock.bootstrap)
     assert f'"in": {len(STORY) + len(noise) + 1}' in said
     assert '"dead_lettered": 1' in said
 
@@ -247,7 +247,7 @@ def test_a_broker_that_is_away_for_a_while_loses_nothing_and_fires_nothing(
     assert program.said == ""
     assert len(scope.records("triggers")) == 1
     assert scope.records("decisions") == []
-    said = scope.ask("ledger", "--config", scope.config, "--brokers", own.bootstrap)
+    said = scope.ask("ledger", "--json", "--config", scope.config, "--brokers", own.bootstrap)
     assert f'"accepted": {3 * len(names) - 1}' in said
 
 
