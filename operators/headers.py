@@ -40,6 +40,7 @@ class _Header(msgspec.Struct, gc=False):
     receivedAt: datetime | None = None
     userId: str | int | None = None
     anonymousId: str | int | None = None
+    previousId: str | int | None = None
     context: _Context | None = None
     traits: Traits | None = None
 
@@ -62,12 +63,17 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
     except RecursionError:
         raise BadHeader("not-json", "nested too deeply") from None
     context = head.context
+    traits = head.traits
+    if traits is not None and head.type == "group":
+        traits = None  # the group's, not the customer's
     keys = identifiers.keys(
         head.userId,
         head.anonymousId,
         context.device.id if context is not None and context.device is not None else None,
-        head.traits,
+        traits,
     )
+    if head.previousId is not None and head.type == "alias":
+        keys = identifiers.merged(keys, identifiers.keys(None, head.previousId, None, None))
     if context is not None and context.traits is not None:
         more = identifiers.keys(None, None, None, context.traits)
         keys = identifiers.merged(keys, more) if more else keys

@@ -21,6 +21,7 @@ from operators.shapes import Misfit, Mistake, fit
 from schemas import durations
 from schemas import playbook as form
 from schemas import topics as naming
+from schemas.currency import CODES
 from schemas.reference import RECORDS
 
 BASKET_FACTS = ("basket_value", "basket_items")
@@ -158,6 +159,10 @@ class _Compiler:
             self.wrong(line, path, "is there twice; which one counts?")
         scope = self.text("scope", None, r"^[a-z][a-z0-9-]{0,39}$", "lower-case letters, digits and -")
         currency = self.text("currency", "USD", r"^[A-Z]{3}$", "an ISO 4217 code such as USD")
+        if currency not in CODES:
+            self.wrong(
+                raw.lines["currency"], "currency", f"{currency!r} is no currency{near(currency, CODES)}"
+            )
         region = self.text("region", "US", r"^[A-Z]{2}$", "an ISO 3166 code such as US")
         sources = self.section("sources", form.Source, required=True)
         identifiers = self.section("identifiers", form.Identifier, required=True, known=TYPES)

@@ -6,7 +6,7 @@ withdrawn since 2015, because order histories hold them.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 # fmt: off
 Currency = Literal[
@@ -25,6 +25,7 @@ Currency = Literal[
     "XCG", "XOF", "XPF", "YER", "ZAR", "ZMW", "ZWG", "ZWL",
 ]
 # fmt: on
+CODES: frozenset[str] = frozenset(get_args(Currency))
 
 # Decimal digits of the minor unit; every other currency has two.
 _EXCEPTIONS = {

@@ -226,7 +226,7 @@ class Group(Message, kw_only=True):
 
 
 class Alias(Message, kw_only=True):
-    """Two ids of one customer."""
+    """Two ids of one customer: `previousId` is an anonymous id that they had before."""
 
     type: Literal["alias"]
     previousId: str | int

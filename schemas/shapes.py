@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from inspect import cleandoc
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 
 from schemas.contracts import Contract, slug
-from schemas.currency import Currency
+from schemas.currency import CODES
 from schemas.inbound import PROPERTIES
 
 Schema = dict[str, Any]
-_CURRENCIES = sorted(get_args(Currency))
+_CURRENCIES = sorted(CODES)
 
 
 def schema(contract: Contract, ref: str = "#/$defs/{name}") -> tuple[Schema, dict[str, Schema]]:

@@ -62,6 +62,16 @@ def test_identifiers_come_from_the_event_its_traits_and_its_context() -> None:
     assert keys == ("user_id:7", "loyalty:L1", "email:ann@example.org", "anonymous_id:a1", "device_id:d1")
 
 
+def test_an_alias_names_the_anonymous_id_that_a_customer_had_before() -> None:
+    assert read(type="alias", userId="u1", previousId="a1")[1] == ("user_id:u1", "anonymous_id:a1")
+    assert read(type="track", userId="u1", previousId="a1")[1] == ("user_id:u1",)
+
+
+def test_the_members_of_a_group_are_not_one_person() -> None:
+    group = {"name": "Acme", "email": "office@acme.example"}
+    assert read(type="group", userId="u1", groupId="acme", traits=group)[1] == ("user_id:u1",)
+
+
 @pytest.mark.parametrize(
     ("raw", "reason"),
     [

@@ -31,6 +31,12 @@ def test_the_least_playbook_is_small() -> None:
     assert load(SMALL).rules == {}
 
 
+def test_a_currency_is_one_of_iso_4217() -> None:
+    assert mistakes(SMALL + "currency: EUP\n") == [
+        (4, "currency", "'EUP' is no currency; did you mean 'EUR'?")
+    ]  # fmt: skip
+
+
 def test_all_mistakes_are_listed_at_once_each_with_its_line() -> None:
     found = mistakes("""\
 scope: Shop!
