@@ -12,11 +12,11 @@ import msgspec
 from flows.steps import META
 from operators import patterns, playbook, profiles, records, yamlfile
 from operators.counts import Counts
+from operators.facts import feature_values
 from operators.identifiers import TYPES, Identifiers
 from operators.identity import Cluster, Evidence, customer_id
 from operators.playbook import Playbook
 from operators.resolve import shard_of
-from operators.triggers import feature_value
 from schemas.inbound import Traits
 from state import reading
 from state.errors import StateError
@@ -79,7 +79,7 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
         "consents": {
             name: {"granted": granted, "at": when} for name, (when, granted) in sorted(core.consents.items())
         },
-        "features": {name: feature_value(book, record, name, now) for name in book.features},
+        "features": feature_values(book, record, book.features, now),
         "units": units((root / "playbook.yaml").read_text()),
         "open": _open(book, record),
         "cooldowns": _cooldowns(book, core),

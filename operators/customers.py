@@ -80,7 +80,7 @@ class Customers:
         self._shard = shard
         self._records = records_
         self._timers = timers
-        self._plans = {name: measure.plan for name, measure in playbook.measures.items()}
+        self._plan = playbook.plan
         self._grace = playbook.times.grace
         self._reference = Reference(histories)
         kinds = playbook.reference
@@ -212,7 +212,7 @@ class Customers:
         core: Core = record.part("core")
         old = _alarm(core) if armed else -1
         theirs = records.decode(record.id, payload)
-        records.merge(record, theirs, self._plans)
+        records.merge(record, theirs, self._plan)
         for rule in self._playbook.rules.values():
             if rule.kind == "absence" and record.has(rule.part):
                 # A basket that only the merge has filled gives no reason for what is past.
@@ -246,7 +246,7 @@ class Customers:
         completed = len(op) > 8  # it was held, see `_operate`
         _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
-            reading = self._reader.read(op[8], at, True) if completed else self._reader.read(raw, at)
+            reading = self._reader.read(op[8] if completed else raw, at, place, completed)
         except BadEvent as error:
             self._reject(place, offset, at, arrived, "event", error.reason, str(error), raw)
             return
@@ -269,9 +269,9 @@ class Customers:
             core.last_seen = at
         if reading.consent is not None:
             _consent(core, reading, at)
-        for part, plan, value in reading.values:
-            features.add(record.part(part), plan, at, value)
-        if self._profile_every and profiles.ALARM not in core.alarms and (reading.values or reading.consent):
+        if reading.row is not None:
+            features.add(record.part("m"), self._plan, reading.form, reading.row)
+        if self._profile_every and profiles.ALARM not in core.alarms and (reading.row or reading.consent):
             alarm = _alarm(core)
             profiles.plan(core, max(at, before), self._profile_every)
             self._rearm(record, alarm)

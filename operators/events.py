@@ -8,9 +8,9 @@ import msgspec
 
 from operators import patterns
 from operators.enrichment import Enrichment
-from operators.features import Tier
-from operators.money import millionths, minor_units
-from operators.playbook import Measure, Playbook, Reaction
+from operators.measures import BadValue, Form
+from operators.money import minor_units
+from operators.playbook import Playbook, Reaction
 from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Event
 
 
@@ -31,11 +31,12 @@ class Sign(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What the playbook takes from an event: values as (part of the record, its panes, value), what it
-    says to rules, and the consent if it is one."""
+    """What the playbook takes from an event: its values as a row of a form (see `operators/measures.py`),
+    what it says to rules, and the consent if it is one."""
 
     message: str
-    values: list[tuple[str, tuple[Tier, ...], Any]]
+    form: str
+    row: list[Any] | None
     signs: list[Sign]
     consent: ConsentUpdated | None
 
@@ -44,7 +45,7 @@ class _Plan(NamedTuple):
     """What to take from events of one name."""
 
     contract: type[msgspec.Struct] | None
-    measures: tuple[tuple[str, Measure], ...]
+    form: Form | None
     reactions: tuple[Reaction, ...]
 
 
@@ -56,6 +57,7 @@ class Reader:
         self._currency = playbook.currency
         self._fill = enrichment.fill if enrichment is not None else None
         self._plans: dict[str, _Plan] = {}
+        self._sources: dict[str, str] = {}
         self._decode = msgspec.json.Decoder(Event).decode
 
     def complete(self, raw: bytes, at: int) -> bytes:
@@ -69,8 +71,8 @@ class Reader:
         except Exception:  # what is wrong with it is said when it is read
             return raw
 
-    def read(self, raw: bytes, at: int, completed: bool = False) -> Reading:
-        """Decode and validate an event that happened at `at` (ms)."""
+    def read(self, raw: bytes, at: int, place: str, completed: bool = False) -> Reading:
+        """Decode and validate an event that happened at `at` (ms) and lies in `place` (topic/partition)."""
         try:
             event = self._decode(raw)
         except msgspec.ValidationError as error:
@@ -78,7 +80,7 @@ class Reader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # in what the header left unread
             raise BadEvent("not-json", str(error)) from None
         name = event.event if event.event is not None and event.type == "track" else event.type
-        contract, measures, reactions = self._plans.get(name) or self._plan(name)
+        contract, form, reactions = self._plans.get(name) or self._plan(name)
         properties = event.properties
         if self._fill is not None and not completed:
             self._fill(name, properties, at)
@@ -88,50 +90,30 @@ class Reader:
                 checked = msgspec.convert(properties, contract)
             except msgspec.ValidationError as error:
                 raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
-        values: list[tuple[str, tuple[Tier, ...], Any]] = []
-        for part, measure in measures:
-            if measure.value is None:
-                values.append((part, measure.plan, None))
-            elif measure.field:
-                value = properties.get(measure.field)
-                if value is not None:
-                    if type(value) is not str or measure.unit != "text":
-                        value = self._number(measure, value, properties)
-                    values.append((part, measure.plan, value))
-            else:
-                for value in measure.value(properties):
-                    if type(value) is not str or measure.unit != "text":
-                        value = self._number(measure, value, properties)
-                    values.append((part, measure.plan, value))
+        row = None
+        if form is not None:
+            try:
+                row = form.row(event, at, self._sources.get(place) or self._source(place))
+            except BadValue as error:
+                raise BadEvent(error.reason, str(error)) from None
         signs = [self._sign(it, name, properties, checked, at) for it in reactions] if reactions else []
-        return Reading(event.messageId, values, signs, checked if contract is ConsentUpdated else None)
+        consent = checked if contract is ConsentUpdated else None
+        return Reading(event.messageId, form.text if form is not None else "", row, signs, consent)
 
     def _plan(self, name: str) -> _Plan:
         book = self._playbook
-        measures = tuple((f"m:{measure.name}", measure) for measure in book.measured.get(name, ()))
-        plan = _Plan(PROPERTIES.get(name), measures, book.reactions.get(name, ()))
-        if measures or plan.reactions or plan.contract:  # event names are the sender's: do not keep them all
+        form = book.forms.get(name)
+        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()))
+        if form or plan.reactions or plan.contract:  # event names are the sender's: do not keep them all
             self._plans[name] = plan
         return plan
 
-    def _number(self, measure: Measure, value: Any, properties: dict[str, Any]) -> int:
-        """A value that is not text, in exact units."""
-        try:
-            if measure.unit == "number":
-                return millionths(value)
-            if measure.unit == "money":
-                given = properties.get("currency")
-                if given is None or given == self._currency:
-                    return minor_units(value, self._currency)
-                raise BadEvent(
-                    "other-currency",
-                    f"measure {measure.name} is in {self._currency}, the event in {given!r:.40}",
-                )
-            raise ValueError(f"expected text, got {value!r:.60}")
-        except BadEvent:
-            raise
-        except ValueError as error:
-            raise BadEvent("wrong-property", f"measure {measure.name}: {error}") from None
+    def _source(self, place: str) -> str:
+        """The playbook's name for the source that `place` belongs to."""
+        topic = place.rpartition("/")[0]
+        names = [name for name, its in self._playbook.topics.items() if its == topic]
+        source = self._sources[place] = names[0] if names else topic
+        return source
 
     def _sign(self, reaction: Reaction, name: str, properties: dict[str, Any], checked: Any, at: int) -> Sign:
         rule = reaction.rule

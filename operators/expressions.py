@@ -56,6 +56,17 @@ class Expression:
                 return False
             raise
 
+    def value(self, facts: Mapping[str, Any]) -> Any:
+        """What the expression amounts to; None where that cannot be said: a value is not there or of
+        another kind, or it would divide by zero.
+
+        >>> Expression("a / b", {"a", "b"}).value({"a": 1, "b": 0})
+        """
+        try:
+            return self._run({"__builtins__": {}}, facts)
+        except (TypeError, ValueError, ArithmeticError):
+            return None
+
 
 class _Guarded(ast.NodeTransformer):
     """`a > 5` becomes `a is not None and a > 5`, so that it is false where there is no `a`."""

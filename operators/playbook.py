@@ -7,16 +7,17 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
+from zoneinfo import available_timezones
 
 import msgspec
 
-from operators import yamlfile
+from operators import declared, features, yamlfile
 from operators.expressions import Expression
-from operators.features import Feature, Tier, tiers
+from operators.features import Feature, Plan
 from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
-from operators.money import MILLION
-from operators.paths import Getter, compile_path, field_of
+from operators.measures import Form, LocalTime, Measure
+from operators.paths import Getter, compile_path
 from operators.shapes import Misfit, Mistake, fit
 from schemas import durations
 from schemas import playbook as form
@@ -34,16 +35,6 @@ class BadPlaybook(ValueError):
     def __init__(self, name: str, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sorted(mistakes)
         super().__init__("\n".join(f"{name}:{m.line}: {m.path}: {m.problem}" for m in self.mistakes))
-
-
-class Measure(NamedTuple):
-    """A stream of values. `field` names the property where `value` is one property and no list."""
-
-    name: str
-    field: str
-    value: Getter | None
-    unit: form.Unit
-    plan: tuple[Tier, ...]
 
 
 class Rule(NamedTuple):
@@ -112,10 +103,11 @@ class Playbook(NamedTuple):
     reference: dict[str, str]  # kind of reference data -> topic
     policies: tuple[Policy, ...]
     measures: dict[str, Measure]
-    features: dict[str, Feature]
+    features: dict[str, Feature | Expression]
     rules: dict[str, Rule]
     profiles: Profiles | None
-    measured: dict[str, tuple[Measure, ...]]  # event name -> measures
+    plan: Plan  # what to keep of the measures
+    forms: dict[str, Form]  # event name -> what to take from it
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
     engine: form.Engine
     times: Times
@@ -168,24 +160,22 @@ class _Compiler:
         identifiers = self.section("identifiers", form.Identifier, required=True, known=TYPES)
         reference = self.section("reference", form.Reference, known=RECORDS)
         measures = self.section("measures", form.Measure)
-        features = self.section("features", form.Feature)
+        asked = self.section("features", form.Feature)
         triggers = self.section("triggers", form.Trigger)
         engine = self.convert(raw.get("engine", {}), form.Engine, "engine", raw.lines.get("engine", 1))
         times = self.engine_times(engine or form.Engine())
 
         topics = {name: source.topic or f"{scope}.{name}" for name, source in sources.items()}
         references = self.references(scope, reference, topics)
-        ready = self.features(features, measures)
-        built = self.measures(measures, ready)
+        clock = self.clock()
+        built = declared.measures(measures, self.at)
+        ready = declared.features(asked, built, self.written("measures"), self.written("features"), self.at)
         rules, reactions = self.rules(triggers, ready)
         profiles = self.profiles(ready) if "profiles" in raw else None
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
-        measured: dict[str, list[Measure]] = defaultdict(list)
-        for name, measure in measures.items():
-            if built[name].plan:
-                for event in measure.on:
-                    measured[event].append(built[name])
+        plan = features.plan(it for it in ready.values() if isinstance(it, Feature))
+        used = [measure for measure in built.values() if measure.slot in plan]
         assert engine is not None
         return Playbook(
             scope=scope,
@@ -203,7 +193,11 @@ class _Compiler:
             features=ready,
             rules=rules,
             profiles=profiles,
-            measured={event: tuple(found) for event, found in measured.items()},
+            plan=plan,
+            forms={
+                event: Form(event, used, currency, clock)
+                for event in dict.fromkeys(name for it in used for name in (*it.on, *it.closes))
+            },
             reactions={event: tuple(found) for event, found in reactions.items()},
             engine=engine,
             times=times,
@@ -222,43 +216,21 @@ class _Compiler:
             taken[topic] = f"reference.{kind}"
         return found
 
-    def features(
-        self, features: dict[str, form.Feature], measures: dict[str, form.Measure]
-    ) -> dict[str, Feature]:
-        ready = {}
-        for name, feature in features.items():
-            path = f"features.{name}"
-            line = self.line("features", name)
-            measure = measures.get(feature.measure)
-            if measure is None:
-                if not feature.measure or feature.measure in self.written("measures"):
-                    continue  # its own mistake is already listed
-                self.wrong(
-                    line,
-                    path,
-                    f"unknown measure {feature.measure!r}{near(feature.measure, self.written('measures'))}",
-                )
-                continue
-            window = self.duration(line, path + ".window", feature.window) if feature.window else 0
-            if feature.aggregate in ("sum", "mean") and measure.unit == "text":
-                self.wrong(line, path, f"cannot {feature.aggregate} text; give {feature.measure} a unit")
-            if feature.aggregate not in ("count", "time_since") and measure.value is None:
-                self.wrong(line, path, f"{feature.aggregate} needs a value; {feature.measure} has none")
-            scale = MILLION if measure.unit == "number" else 1
-            ready[name] = Feature(name, feature.measure, feature.aggregate, window, scale)
-        return ready
-
-    def measures(self, measures: dict[str, form.Measure], features: dict[str, Feature]) -> dict[str, Measure]:
-        built = {}
-        for name, measure in measures.items():
-            line = self.line("measures", name)
-            value = self.path(line, f"measures.{name}.value", measure.value) if measure.value else None
-            plan = tiers([feature for feature in features.values() if feature.measure == name])
-            built[name] = Measure(name, field_of(measure.value or ""), value, measure.unit, plan)
-        return built
+    def clock(self) -> LocalTime:
+        zone = self.raw.get("timezone", "UTC")
+        try:
+            return LocalTime(zone)
+        except (ValueError, TypeError, OSError, KeyError):
+            hint = near(str(zone), available_timezones())
+            self.wrong(
+                self.raw.lines["timezone"],
+                "timezone",
+                f"{zone!r} is no IANA zone such as Europe/Berlin{hint}",
+            )
+            return LocalTime("UTC")
 
     def rules(
-        self, triggers: dict[str, form.Trigger], features: dict[str, Feature]
+        self, triggers: dict[str, form.Trigger], features: Collection[str]
     ) -> tuple[dict[str, Rule], dict[str, list[Reaction]]]:
         rules: dict[str, Rule] = {}
         reactions: dict[str, list[Reaction]] = defaultdict(list)
@@ -299,9 +271,7 @@ class _Compiler:
                 basket=trigger.basket,
                 removes=frozenset(trigger.removes),
                 where=where,
-                facts=tuple(
-                    dict.fromkeys([*trigger.facts, *(where.names & features.keys() if where else ())])
-                ),
+                facts=tuple(dict.fromkeys([*trigger.facts, *(where.names & set(features) if where else ())])),
                 channel=trigger.channel,
                 purpose=trigger.purpose,
                 cooldown=self.duration(line, path + ".cooldown", trigger.cooldown),
@@ -315,7 +285,7 @@ class _Compiler:
                 reactions[event].append(Reaction(rule, True, key))
         return rules, reactions
 
-    def profiles(self, features: dict[str, Feature]) -> Profiles | None:
+    def profiles(self, features: Collection[str]) -> Profiles | None:
         line = self.raw.lines["profiles"]
         section = self.convert(self.raw["profiles"] or {}, form.Profiles, "profiles", line)
         if section is None:
@@ -408,6 +378,10 @@ class _Compiler:
 
     def line(self, section: str, name: str) -> int:
         return int(self.raw[section].lines[name])
+
+    def at(self, path: str, problem: str) -> None:
+        """A mistake at `path`, on the line of its innermost key."""
+        self.wrong(1, path, problem)
 
     def misfit(self, line: int, path: str, problem: str) -> None:
         self.wrong(line, path, problem)

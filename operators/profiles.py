@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from operators import effects
 from operators.effects import Effect
+from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Core, Record
-from operators.triggers import feature_value
 from schemas.outbound import Consent, Profile
 
 ALARM = "!profile"  # its name among a customer's alarms; no trigger can have it
@@ -37,7 +37,7 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
         as_of=as_of,
         first_seen=core.first_seen,
         last_seen=core.last_seen,
-        features={name: feature_value(playbook, record, name, as_of) for name in playbook.profiles.features},
+        features=feature_values(playbook, record, playbook.profiles.features, as_of),
         consents=[_consent(name, *said) for name, said in sorted(core.consents.items())],
     )
     return effects.profile(f"profile:{record.id}:{due}", body, arrived, "")

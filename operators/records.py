@@ -1,7 +1,7 @@
 """A customer's record: named parts, each kept as bytes until something touches it.
 
-`core` is who they are to the engine, `seen` their recent message ids, `m:<measure>` the panes of a
-measure, `p:<rule>` the open patterns of a rule, `queue` what waits for a move to arrive. MERGES is
+`core` is who they are to the engine, `seen` their recent message ids, `m` what was measured of them,
+`p:<rule>` the open patterns of a rule, `queue` what waits for a move to arrive. MERGES is
 the one list of what moves on a merge and how; `queue` is always empty by then.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from operators import features, patterns
-from operators.features import Panes, Tier
+from operators.features import Measured, Plan
 from operators.patterns import Patterns
 
 VERSION = 1
@@ -47,14 +47,14 @@ _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[str, Callable[[bytes], Any]] = {
     "core": msgspec.msgpack.Decoder(Core).decode,
     "seen": msgspec.msgpack.Decoder(Seen).decode,
-    "m": msgspec.msgpack.Decoder(Panes).decode,
+    "m": msgspec.msgpack.Decoder(Measured).decode,
     "p": msgspec.msgpack.Decoder(Patterns).decode,
     "queue": msgspec.msgpack.Decoder(Queue).decode,
 }
 _EMPTY: dict[str, Callable[[], Any]] = {
     "core": lambda: Core(consents={}, cooldowns={}, alarms={}),
     "seen": dict,
-    "m": dict,
+    "m": lambda: Measured(forms=[], rows=[]),
     "p": lambda: Patterns(keys={}),
     "queue": lambda: Queue(held=[], early={}),
 }
@@ -119,17 +119,17 @@ def decode(id: str, raw: bytes) -> Record:
     return Record(id, parts)
 
 
-def merge(mine: Record, theirs: Record, plans: dict[str, tuple[Tier, ...]]) -> None:
-    """Take over all of `theirs`, as if both had been one customer from the start. `plans`: measure
-    name -> its tiers. Alarms are left to the caller, who knows the rules."""
+def merge(mine: Record, theirs: Record, plan: Plan) -> None:
+    """Take over all of `theirs`, as if both had been one customer from the start. `plan`: what the
+    playbook keeps of its measures. Alarms are left to the caller, who knows the rules."""
     for name in theirs.names():
-        kind, _, rest = name.partition(":")
+        kind, _, _ = name.partition(":")
         if kind == "queue":
             continue
         if not mine.has(name):
             mine.take(name, theirs)
         else:
-            MERGES[kind](mine.part(name), theirs.part(name), plans.get(rest, ()))
+            MERGES[kind](mine.part(name), theirs.part(name), plan)
 
 
 def _merge_core(mine: Core, theirs: Core, _: Any) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from operators import effects, features, patterns
+from operators import effects, patterns
 from operators.effects import Effect
+from operators.facts import feature_values
 from operators.guards import held_back
 from operators.patterns import Pattern, Patterns
 from operators.playbook import Playbook, Rule
@@ -38,7 +39,7 @@ def decide(
     """
     pattern = open_patterns.keys[key]
     core: Core = record.part("core")
-    facts = _facts(playbook, rule, record, now)
+    facts = feature_values(playbook, record, rule.facts, now)
     basket = patterns.basket(open_patterns, pattern) if rule.basket else None
     if basket is not None:
         facts["basket_value"], facts["basket_items"] = basket.value, basket.items
@@ -81,17 +82,6 @@ def decide(
         currency=playbook.currency if basket else None,
     )
     return effects.trigger(id, body, arrived, cause, thread, now + rule.expires)
-
-
-def _facts(playbook: Playbook, rule: Rule, record: Record, now: int) -> dict[str, Any]:
-    return {name: feature_value(playbook, record, name, now) for name in rule.facts}
-
-
-def feature_value(playbook: Playbook, record: Record, name: str, now: int) -> Any:
-    """A feature of the playbook for this customer at `now`."""
-    feature = playbook.features[name]
-    part = f"m:{feature.measure}"
-    return features.value(record.part(part) if record.has(part) else {}, feature, now)
 
 
 def _why(rule: Rule, pattern: Pattern, key: str, facts: dict[str, Any]) -> str:

@@ -10,7 +10,10 @@ from typing import Literal
 
 import msgspec
 
-Aggregate = Literal["count", "sum", "mean", "min", "max", "first", "last", "distinct", "time_since"]
+Aggregate = Literal[
+    "count", "sum", "mean", "min", "max", "first", "last", "time_since", "time_since_first", "distinct",
+    "top", "open",
+]  # fmt: skip
 Unit = Literal["money", "number", "text"]
 
 
@@ -46,20 +49,34 @@ class Measure(Section):
     """A filtered stream of values: the events named in `on`, and the value at a path of each.
 
     `money` is kept in integer minor units of the playbook's currency, `number` in integer
-    millionths, both exact under any order of addition; `text` is kept as it is.
+    millionths, both exact under any order of addition; `text` is kept as it is. `value` may also be
+    `session`, `source`, `hour` or `weekday`, see `operators/measures.py`. `where` is a condition over the
+    event's properties by name, such as `discount > 0`. `closes` names the events that close what an
+    event of `on` with the same value has opened (support cases).
     """
 
     on: list[str]
     value: str | None = None
     unit: Unit = "text"
+    where: str | None = None
+    closes: list[str] = []
 
 
 class Feature(Section):
-    """An aggregate of a measure over a window of event time; no window means lifetime."""
+    """An aggregate of a measure over a window of event time; no window means lifetime. Or an
+    `expression` over other features; where it cannot be computed (nothing there, a division by zero) it
+    is null.
 
-    measure: str
-    aggregate: Aggregate
+    `time_since` (the last value) and `time_since_first` are in ms. `distinct` is exact up to 64 values a
+    pane, then an estimate with a standard error of 3.25 %. `top` is the most frequent value, of equals
+    the first in order, exact up to 64 different values a pane. `open` counts keys opened and not closed,
+    of the newest 256.
+    """
+
+    measure: str | None = None
+    aggregate: Aggregate | None = None
     window: str | None = None
+    expression: str | None = None
 
 
 class Unless(Section):
@@ -142,4 +159,5 @@ class Playbook(Section):
     profiles: Profiles | None = None
     currency: str = "USD"
     region: str = "US"
+    timezone: str = "UTC"
     engine: Engine = msgspec.field(default_factory=Engine)

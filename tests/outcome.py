@@ -9,9 +9,9 @@ import msgspec
 
 from operators import patterns, records
 from operators.effects import Effect
+from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Record
-from operators.triggers import feature_value
 from schemas import topics
 from schemas.outbound import DeadLetter, Decision, Identity, Profile, Trigger
 
@@ -42,7 +42,7 @@ class Outcome:
 
     def features_of(self, customer: str, now: int) -> dict[str, Any]:
         record = self.customers.get(customer, Record(customer))
-        return {name: feature_value(self.playbook, record, name, now) for name in self.playbook.features}
+        return feature_values(self.playbook, record, self.playbook.features, now)
 
     def consents(self, customer: str) -> dict[str, tuple[int, bool]]:
         found: dict[str, tuple[int, bool]] = self._part(customer, "core").consents

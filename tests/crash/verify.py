@@ -24,10 +24,10 @@ from flows.steps import META
 from operators import order, patterns, records
 from operators.counts import Counts
 from operators.customers import MoveBody
+from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.resolve import Progress, shard_of
-from operators.triggers import feature_value
 from schemas import topics
 from state import reading
 from tests.outcome import Outcome
@@ -315,8 +315,9 @@ def _compare(
     for id in sorted(customers.keys() | outcome.customers.keys()):
         mine = customers.get(id, Record(id))
         theirs = records.decode(id, outcome.customers.get(id, Record(id)).encode())
-        for name in book.features:
-            if feature_value(book, mine, name, now) != feature_value(book, theirs, name, now):
+        known = feature_values(book, theirs, book.features, now)
+        for name, value in feature_values(book, mine, book.features, now).items():
+            if value != known[name]:
                 wrong["features"].append(f"{id} {name}")
         for rule in carts:
             open_carts = _open(mine, rule.name, rule.basket)

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features
-from operators.features import Feature, Panes, pane_width, tiers
+from operators.features import LIFETIME, Feature, Measured, columns_of, pane_width, plan, settle
+from operators.panes import MOST_COUNTED, MOST_KEYS
 from schemas.playbook import Aggregate
 from tests.properties.logs import law
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 
 
+def measured(of: Feature, values: list[tuple[int, Any]], slot: str = "m") -> Measured:
+    found = Measured(forms=[], rows=[])
+    for at, value in values:
+        features.add(found, plan([of]), slot, [at, value])
+    return found
+
+
 def counted(
     aggregate: Aggregate, window: int, values: list[tuple[int, Any]], now: int, scale: int = 1
 ) -> Any:
     feature = Feature("f", "m", aggregate, window, scale)
-    panes: Panes = {}
-    for at, value in values:
-        features.add(panes, tiers([feature]), at, value)
-    return features.value(panes, feature, now)
+    panes = settle(measured(feature, values), plan([feature]))
+    return features.value(columns_of(panes, "m"), feature, now)
 
 
 VALUES = [(1 * HOUR, 30), (2 * HOUR, 10), (3 * HOUR, 20)]
@@ -37,13 +44,16 @@ def test_every_aggregate_over_a_lifetime() -> None:
     assert counted("first", 0, VALUES, DAY) == 30
     assert counted("last", 0, VALUES, DAY) == 20
     assert counted("distinct", 0, [*VALUES, (DAY, 20)], DAY) == 3
+    assert counted("top", 0, [*VALUES, (DAY, 20)], DAY) == 20
     assert counted("time_since", 0, VALUES, 4 * HOUR) == HOUR
+    assert counted("time_since_first", 0, VALUES, 4 * HOUR) == 3 * HOUR
 
 
 def test_of_nothing_counts_and_sums_are_zero_and_the_rest_is_unknown() -> None:
     for aggregate in ("count", "sum", "distinct"):
         assert counted(aggregate, DAY, [], 0) == 0
-    for aggregate in ("mean", "min", "max", "first", "last", "time_since"):
+    assert counted("open", 0, [], 0) == 0
+    for aggregate in ("mean", "min", "max", "first", "last", "top", "time_since", "time_since_first"):
         assert counted(aggregate, DAY, [], 0) is None
 
 
@@ -65,25 +75,93 @@ def test_a_late_event_counts_where_it_belongs_and_not_at_all_when_its_window_is_
     assert counted("last", 0, [(60, "new"), (40, "old")], 100) == "new"
 
 
+def test_an_event_too_old_for_a_short_window_still_counts_in_a_long_one() -> None:
+    short, long = Feature("s", "m", "count", 30 * MINUTE), Feature("l", "m", "count", 30 * DAY)
+    wanted = plan([short, long])
+    found = Measured(forms=[], rows=[])
+    for at in (10 * DAY, 0):
+        features.add(found, wanted, "m", [at, True])
+        settle(found, wanted)
+    columns = columns_of(settle(found, wanted), "m")
+    assert [features.value(columns, feature, 10 * DAY) for feature in (short, long)] == [1, 2]
+
+
 def test_how_long_ago_needs_no_value() -> None:
-    assert counted("time_since", 0, [(HOUR, None)], 3 * HOUR) == 2 * HOUR
+    assert counted("time_since", 0, [(HOUR, True)], 3 * HOUR) == 2 * HOUR
 
 
 def test_numbers_in_millionths_are_shown_in_units() -> None:
     assert counted("sum", 0, [(0, 1_500_000), (1, 250_000)], 2, scale=1_000_000) == 1.75
 
 
+def test_the_most_frequent_value_of_equals_is_the_first_in_order() -> None:
+    assert counted("top", 0, [(0, "b"), (1, "a"), (2, "c")], 3) == "a"
+
+
+def test_the_most_frequent_of_very_many_values_is_found_though_not_all_are_counted() -> None:
+    rare = [(at, f"rare-{at}") for at in range(1000)]
+    common = [(at, "common") for at in range(0, 1000, 10)]
+    assert counted("top", 0, sorted(rare + common), DAY) == "common"
+    feature = Feature("f", "m", "top", 0)
+    panes = settle(measured(feature, sorted(rare + common)), plan([feature]))
+    (counts,) = columns_of(panes, "m")["top/lifetime"].values()
+    assert len(counts) <= MOST_COUNTED
+    assert 100 - 1100 / (MOST_COUNTED + 1) <= counts["common"] <= 100
+
+
+def open_cases(*deeds: tuple[str, int, str]) -> int:
+    """What is open after ("m" opens, "-m" closes) at a time with a key."""
+    feature = Feature("f", "m", "open", 0)
+    wanted = plan([feature])
+    found = Measured(forms=[], rows=[])
+    for slot, at, key in deeds:
+        features.add(found, wanted, slot, [at, key])
+    return int(features.value(columns_of(settle(found, wanted), "m"), feature, DAY))
+
+
+def test_what_was_opened_is_open_until_it_is_closed() -> None:
+    assert open_cases(("m", 1, "a"), ("m", 2, "b")) == 2
+    assert open_cases(("m", 1, "a"), ("m", 2, "b"), ("-m", 3, "a")) == 1
+    assert open_cases(("m", 1, "a"), ("-m", 3, "a"), ("m", 4, "a")) == 1
+
+
+def test_a_closing_that_arrives_before_its_opening_closes_it_all_the_same() -> None:
+    assert open_cases(("-m", 3, "a"), ("m", 1, "a")) == 0
+
+
+def test_of_very_many_keys_the_newest_are_remembered() -> None:
+    assert open_cases(*[("m", at, f"case-{at}") for at in range(2 * MOST_KEYS)]) == MOST_KEYS
+
+
 def test_features_with_panes_of_one_width_share_them() -> None:
-    plan = tiers([Feature("a", "m", "count", DAY), Feature("b", "m", "sum", 2 * DAY)])
-    assert [(tier.width, tier.components) for tier in plan] == [(HOUR, ("n", "s"))]
+    (hours,) = plan([Feature("a", "m", "count", DAY), Feature("b", "m", "sum", 2 * DAY)])["m"]
+    assert (hours.width, [column.component for column in hours.columns]) == (HOUR, ["count", "sum"])
 
 
 def test_old_panes_are_dropped() -> None:
-    plan = tiers([Feature("f", "m", "count", DAY)])
-    panes: Panes = {}
-    for day in range(400):
-        features.add(panes, plan, day * DAY, None)
-    assert len(panes[HOUR]) <= plan[0].keep
+    feature = Feature("f", "m", "count", DAY)
+    panes = settle(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
+    assert len(columns_of(panes, "m")["count/1h"]) <= plan([feature])["m"][0].keep
+
+
+def test_a_row_written_under_another_playbook_is_read_by_the_names_it_came_with() -> None:
+    before = plan([Feature("a", "views", "count", 0), Feature("b", "gone", "count", 0)])
+    after = plan([Feature("a", "views", "count", 0), Feature("c", "new", "count", 0)])
+    found = Measured(forms=[], rows=[])
+    features.add(found, before, "gone,views", [1, "x", "p1"])
+    features.add(found, after, "new,views", [2, "y", "p2"])
+    panes = settle(found, after)
+    assert {slot: columns_of(panes, slot) for slot in panes} == {
+        "views": {"count/lifetime": {0: 2}},
+        "new": {"count/lifetime": {0: 1}},
+    }
+
+
+def test_waiting_rows_become_panes_before_they_are_many() -> None:
+    feature = Feature("f", "m", "count", 0)
+    found = measured(feature, [(at, True) for at in range(1000)])
+    assert sum(map(len, found.rows)) < features.MOST_WAITING
+    assert features.value(columns_of(settle(found, plan([feature])), "m"), feature, 2000) == 1000
 
 
 @law
@@ -96,8 +174,49 @@ def test_a_window_is_wrong_by_less_than_a_pane_at_its_old_edge_and_exact_at_its_
     times: list[int], window: int, later: int
 ) -> None:
     now = max(times, default=0) + later
-    found = counted("count", window, [(at, None) for at in times], now)
+    found = counted("count", window, [(at, True) for at in times], now)
     exact = sum(at > now - window for at in times)
     in_the_oldest_pane = sum(now - window < at < now - window + pane_width(window) for at in times)
     assert exact - in_the_oldest_pane <= found <= exact
     assert pane_width(window) * 24 <= window
+
+
+def by_hand(aggregate: str, inside: list[tuple[int, int]], now: int) -> Any:
+    """The aggregate the obvious way, over the values of the window."""
+    times, values = [at for at, _ in inside], [value for _, value in inside]
+    if aggregate == "count":
+        return len(values)
+    if aggregate == "sum":
+        return sum(values)
+    if aggregate == "distinct":
+        return len(set(values))
+    if not values:
+        return None
+    if aggregate == "top":
+        return min(Counter(values).items(), key=lambda item: (-item[1], item[0]))[0]
+    return {
+        "mean": sum(values) / len(values),
+        "min": min(values),
+        "max": max(values),
+        "first": min(inside)[1],
+        "last": max(inside)[1],
+        "time_since": now - max(times),
+        "time_since_first": now - min(times),
+    }[aggregate]
+
+
+@law
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * DAY), st.integers(-3, 3)), max_size=40),
+    st.sampled_from([0, 90_000, 30 * MINUTE, DAY, 2 * DAY]),
+    st.sampled_from([name for name in Aggregate.__args__ if name != "open"]),  # type: ignore[attr-defined]
+    st.integers(0, DAY),
+)
+def test_every_aggregate_is_that_of_the_values_since_the_pane_boundary(
+    values: list[tuple[int, int]], window: int, aggregate: Aggregate, later: int
+) -> None:
+    now = max([at for at, _ in values], default=0) + later
+    width = pane_width(window)
+    edge = -1 if width == LIFETIME else ((now - window) // width + 1) * width
+    inside = [(at, value) for at, value in values if at >= edge]
+    assert counted(aggregate, window, values, now) == by_hand(aggregate, inside, now)

@@ -177,7 +177,7 @@ triggers:
 def test_one_slip_does_not_hide_the_other_mistakes_of_the_same_thing() -> None:
     text = SMALL + "features: {f: {measure: n, aggregate: cuont, windw: 1h, window: long}}\n"
     assert [path for _, path, _ in mistakes(text)] == [
-        "features.f", "features.f.aggregate", "features.f.windw",
+        "features.f", "features.f.aggregate", "features.f.window", "features.f.windw",
     ]  # fmt: skip
 
 

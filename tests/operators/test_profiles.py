@@ -38,7 +38,7 @@ def test_a_changed_customer_is_told_once_after_a_while_with_all_that_changed_unt
 
 
 def test_it_is_told_again_only_after_another_change() -> None:
-    outcome = run(viewed(1), viewed(40), event("page", 90, **ANN), until=200)
+    outcome = run(viewed(1), viewed(40), event("identify", 90, **ANN), until=200)
     assert [(one.as_of, one.features["views_24h"]) for one in told(outcome)] == [(at(16), 1), (at(55), 2)]
 
 

@@ -1,0 +1,194 @@
+"""Measures: which values an event has for the features, taken from it in one pass.
+
+A measure's value is a property (`properties.total`), one or more values inside lists
+(`properties.products[].price`), or something about the event itself: `session`, `source` (the name of
+the topic's source in the playbook), `hour` (0 to 23) or `weekday` (0 is Monday) in the playbook's zone.
+
+The session is `context.sessionId`; where a sender gives none, the half hour of event time that the event
+falls into. A rule by gaps (a session ends with 30 silent minutes) would change with every late event; the
+fixed half hour does not, and counts a visit that crosses its edge twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from operators.expressions import Expression
+from operators.features import CLOSES
+from operators.money import millionths, minor_units
+from operators.paths import Getter
+from schemas.inbound import Event
+from schemas.playbook import Unit
+
+NOTHING, FIELD, PATH, SESSION, SOURCE, HOUR, WEEKDAY = range(7)
+ABOUT_THE_EVENT = {"session": SESSION, "source": SOURCE, "hour": HOUR, "weekday": WEEKDAY}
+LONGEST = 512  # characters of a text that is kept in state
+QUARTER_HOUR, HALF_HOUR = 900_000, 1_800_000
+
+_SIGNS: dict[Unit, str] = {"money": "$", "number": "#", "text": ""}
+
+
+class BadValue(ValueError):
+    """A value that a measure cannot use. `reason` is one word for counting."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Measure(NamedTuple):
+    """A stream of values. `take` says where a value comes from: FIELD, the property `field`; PATH, all
+    that `getter` finds."""
+
+    name: str
+    unit: Unit
+    take: int
+    field: str
+    getter: Getter | None
+    where: Expression | None
+    on: tuple[str, ...]
+    closes: tuple[str, ...]
+
+    @property
+    def slot(self) -> str:
+        """The measure's name in state. With its unit: values of another unit do not mix with these."""
+        return self.name + ("#" if self.take >= HOUR else _SIGNS[self.unit])
+
+    @property
+    def plain(self) -> bool:
+        """Whether the value is just one property, a text."""
+        return self.take == FIELD and self.unit == "text" and self.where is None
+
+
+class LocalTime:
+    """Event times in a time zone.
+
+    >>> clock = LocalTime("Europe/Vienna")
+    >>> clock.hour(1_751_364_000_000), clock.weekday(1_751_364_000_000)  # Tuesday, 2025-07-01 12:00
+    (12, 1)
+    """
+
+    def __init__(self, zone: str) -> None:
+        self._zone = ZoneInfo(zone)
+        self._hours: dict[int, int] = {}
+
+    def hour(self, at: int) -> int:
+        quarter = at // QUARTER_HOUR  # zones change on the quarter hour
+        found = self._hours.get(quarter)
+        if found is None:
+            if len(self._hours) > 10_000:
+                self._hours.clear()
+            found = self._hours[quarter] = self._local(at).hour
+        return found
+
+    def weekday(self, at: int) -> int:
+        return self._local(at).weekday()
+
+    def _local(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at // 1000, self._zone)
+
+
+class Form:
+    """What to take from events of one name, for all measures at once.
+
+    `row` gives [event time, value per slot of `text`], or None when there is no value; it raises BadValue.
+    Properties that are plain text come first, they are most and need the least.
+    """
+
+    def __init__(self, event: str, measures: Sequence[Measure], currency: str, clock: LocalTime) -> None:
+        slots = [
+            (prefix + measure.slot, measure)
+            for measure in measures
+            for prefix, names in (("", measure.on), (CLOSES, measure.closes))
+            if event in names
+        ]
+        slots.sort(key=lambda slot: not slot[1].plain)
+        self.text = ",".join(slot for slot, _ in slots)
+        self._currency = currency
+        self._clock = clock
+        self._plain = [it.field for _, it in slots if it.plain]
+        self._others = [(it.take, it) for _, it in slots if not it.plain]
+
+    def row(self, event: Event, at: int, source: str) -> list[Any] | None:
+        properties = event.properties
+        row: list[Any] = [at, *map(properties.get, self._plain)]
+        for value in row[1:]:
+            if type(value) is not str:
+                if value is not None:
+                    self._complain(properties)
+            elif len(value) > LONGEST:
+                self._complain(properties)
+        for take, measure in self._others:
+            found: Any = True
+            if take == FIELD:
+                found = properties.get(measure.field)
+                if found is not None:
+                    found = self._exact(measure, found, properties)
+            elif take == SESSION:
+                context = event.context
+                found = context.sessionId if context is not None else None
+                if not found or len(found) > LONGEST:
+                    found = f"~{at // HALF_HOUR}"
+            elif take == HOUR:
+                found = self._clock.hour(at)
+            elif take == PATH:
+                found = self._several(measure, properties)
+            elif take == SOURCE:
+                found = source
+            elif take == WEEKDAY:
+                found = self._clock.weekday(at)
+            if measure.where is not None and found is not None and not self._holds(measure, properties):
+                found = None
+            row.append(found)
+        return row if row.count(None) < len(row) - 1 else None
+
+    def _complain(self, properties: dict[str, Any]) -> None:
+        for field in self._plain:
+            value = properties.get(field)
+            if value is not None:
+                _text(f"property {field}", value)
+
+    def _several(self, measure: Measure, properties: dict[str, Any]) -> Any:
+        assert measure.getter is not None
+        found = [self._exact(measure, value, properties) for value in measure.getter(properties)]
+        return found if len(found) > 1 else found[0] if found else None
+
+    def _holds(self, measure: Measure, properties: Mapping[str, Any]) -> bool:
+        where = measure.where
+        assert where is not None
+        try:
+            return where.test({name: properties.get(name) for name in where.names})
+        except Exception as error:
+            raise BadValue(
+                "wrong-property", f"measure {measure.name}: its condition {where.text!r} failed: {error}"
+            ) from None
+
+    def _exact(self, measure: Measure, value: Any, properties: dict[str, Any]) -> str | int:
+        """A value in exact units."""
+        unit, name = measure.unit, measure.name
+        try:
+            if unit == "number":
+                return millionths(value)
+            if unit == "money":
+                given = properties.get("currency")
+                if given is None or given == self._currency:
+                    return minor_units(value, self._currency)
+                raise BadValue(
+                    "other-currency", f"measure {name} is in {self._currency}, the event in {given!r:.40}"
+                )
+        except BadValue:
+            raise
+        except ValueError as error:
+            raise BadValue("wrong-property", f"measure {name}: {error}") from None
+        return _text(f"measure {name}", value)
+
+
+def _text(what: str, value: Any) -> str:
+    if type(value) is not str:
+        raise BadValue("wrong-property", f"{what}: expected text, got {value!r:.60}")
+    if len(value) > LONGEST:
+        raise BadValue("wrong-property", f"{what}: longer than {LONGEST} characters")
+    return value
