@@ -104,25 +104,21 @@ class Writer:
 
     def _wait_until_visible(self, ends: dict[str, int]) -> None:
         """Return when read_committed consumers see everything before `ends`."""
-        late = {topic: end for topic, end in ends.items() if end > self._visible.get(topic, 0)}
+        late = {
+            (topic, self._places[topic]): end
+            for topic, end in ends.items()
+            if end > self._visible.get(topic, 0)
+        }
         until = time.monotonic() + VISIBLE
         while late:
-            for topic, end in list(late.items()):
-                place = (topic, self._places[topic])
-                try:
-                    seen = kafka.bounds(self._reader, place)[1]
-                except KafkaTrouble:
-                    if time.monotonic() > until:
-                        raise
-                    continue
-                if seen >= end:
-                    self._visible[topic] = end
-                    del late[topic]
-                elif time.monotonic() > until:
-                    raise KafkaTrouble(
-                        f"{kafka.show(place)}: committed records cannot be read after {VISIBLE:.0f} s; "
-                        "look for a hanging transaction (kafka-transactions.sh), then start again"
-                    )
+            for place, seen in kafka.ends(self._reader, late).items():
+                if seen >= late[place]:
+                    self._visible[place[0]] = late.pop(place)
+            if late and time.monotonic() > until:
+                raise KafkaTrouble(
+                    f"{kafka.show(min(late))}: committed records cannot be read after {VISIBLE:.0f} s; "
+                    "look for a hanging transaction (kafka-transactions.sh), then start again"
+                )
 
     def _abort_hanging(self) -> None:
         """Records of an older writer that are neither committed nor aborted: abort them with ours."""
