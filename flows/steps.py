@@ -18,7 +18,7 @@ from operators.effects import Effect
 from operators.identity import Cluster, Evidence, Identities
 from operators.order import Batch
 from operators.records import Record
-from operators.reference import History
+from operators.reference import Known
 from operators.resolve import Progress, Resolver
 from operators.timers import Alarm, Timers
 from state.cache import Cache
@@ -32,7 +32,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
-_unpack_history = msgspec.msgpack.Decoder(History).decode
+_unpack_history = msgspec.msgpack.Decoder(Known).decode
 _unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
 
 
@@ -134,13 +134,15 @@ class Hot(Cache[Record]):
         del self[id]
 
 
-class Versions(Cache[History]):
+class Versions(Cache[Known]):
     """The shard's reference data. That nothing is known of an id is remembered like anything else."""
 
-    def get(self, key: str, /) -> History | None:
-        found = super().get(key)
+    def get(self, key: str, /) -> Known:
+        found = self._young.get(key)
         if found is None:
-            found = self._young[key] = History(versions=[])
+            found = self._older(key)
+            if found is None:
+                found = self._young[key] = {}
         return found
 
 

@@ -20,7 +20,7 @@ from operators.events import BadEvent, Reader, Reading, Sign
 from operators.patterns import Patterns
 from operators.playbook import Playbook, Rule
 from operators.records import Core, Queue, Record
-from operators.reference import Histories, Reference
+from operators.reference import Reference, Table
 from operators.timers import Timers
 from operators.triggers import decide
 
@@ -73,7 +73,7 @@ class Customers:
         shard: int,
         records_: Records,
         timers: Timers,
-        histories: Histories,
+        known: Table,
         counts: Counts | None = None,
     ) -> None:
         self._playbook = playbook
@@ -82,7 +82,7 @@ class Customers:
         self._timers = timers
         self._plan = playbook.plan
         self._grace = playbook.times.grace
-        self._reference = Reference(histories)
+        self._reference = Reference(known)
         kinds = playbook.reference
         self._reader = Reader(
             playbook, Enrichment(self._reference, kinds, playbook.currency) if kinds else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from operators.reference import Fields, Reference, stock_id
+from operators.reference import CONTENT, PRODUCT, STORE, Fields, Known, Reference, stock_id
 
 ORDER = "Order Completed"
 MOST_PIECES = 1_000_000_000  # of one line, as the contract has it
@@ -24,7 +24,7 @@ class Enrichment:
     """
 
     def __init__(self, reference: Reference, kinds: Collection[str], currency: str) -> None:
-        self._as_of = reference.as_of
+        self._get = reference.get
         self._currency = currency
         self._products, self._prices = "products" in kinds, "prices" in kinds
         self._stock, self._stores, self._content = "stock" in kinds, "stores" in kinds, "content" in kinds
@@ -34,30 +34,40 @@ class Enrichment:
         get = properties.get
         product, lines = get("product_id"), get("products")
         if type(product) is str:
-            self._product(properties, product, at, get("currency") or self._currency)
+            known = self._get(PRODUCT + product)
+            if known:
+                self._product(properties, known, at, get("currency") or self._currency)
             if self._stock:
                 store = get("store_id")
-                if store is None or type(store) is str:
-                    _complete(properties, self._as_of("stock", stock_id(product, store), at))
+                if type(store) is str:
+                    known = self._get(PRODUCT + stock_id(product, store))
+                if known and "stock" in known:
+                    _complete(properties, known["stock"].as_of(at))
         if type(lines) is list:
             currency = get("currency") or self._currency
             for line in lines:
                 if type(line) is dict and type(product := line.get("product_id")) is str:
-                    self._product(line, product, at, line.get("currency") or currency)
+                    known = self._get(PRODUCT + product)
+                    if known:
+                        self._product(line, known, at, line.get("currency") or currency)
             if event == ORDER and lines and get("total") is None:
                 total = _total(lines, currency)
                 if total is not None:
                     properties["total"] = total
         if self._stores and type(store := get("store_id")) is str:
-            _complete(properties, self._as_of("stores", store, at))
+            known = self._get(STORE + store)
+            if known:
+                _complete(properties, known["stores"].as_of(at))
         if self._content and type(content := get("content_id")) is str:
-            _complete(properties, self._as_of("content", content, at))
+            known = self._get(CONTENT + content)
+            if known:
+                _complete(properties, known["content"].as_of(at))
 
-    def _product(self, properties: dict[str, Any], product: str, at: int, currency: Any) -> None:
-        if self._products:
-            _complete(properties, self._as_of("products", product, at))
-        if self._prices and properties.get("price") is None:
-            price = self._as_of("prices", product, at)
+    def _product(self, properties: dict[str, Any], known: Known, at: int, currency: Any) -> None:
+        if self._products and "products" in known:
+            _complete(properties, known["products"].as_of(at))
+        if self._prices and properties.get("price") is None and "prices" in known:
+            price = known["prices"].as_of(at)
             if price is not None and price["currency"] == currency:
                 properties["price"] = price["price"]
 

@@ -26,17 +26,30 @@ Version = tuple[int, int, int, Fields | None]
 
 
 class History(msgspec.Struct, array_like=True, gc=False):
-    """The versions of one id, oldest first. `newest`: when its newest record came in the scope's order."""
+    """The versions of one kind of one id, oldest first. `newest`: when its newest record came in the
+    scope's order."""
 
     newest: int = -1
     versions: list[Version] = []
 
+    def as_of(self, at: int) -> Fields | None:
+        versions = self.versions
+        if versions[-1][0] <= at:  # nearly always
+            return versions[-1][3]
+        found = bisect_right(versions, at, key=_effective)
+        return versions[found - 1][3] if found else None
 
-class Histories(Protocol):
-    """A dict in tests, RocksDB behind a cache in a worker. Keys are `kind:id`."""
 
-    def get(self, key: str, /) -> History | None: ...
-    def __setitem__(self, key: str, history: History, /) -> None: ...
+Known = dict[str, History]  # kind -> its versions; one for all that is known of a product
+PRODUCT, STORE, CONTENT = "p:", "s:", "c:"
+_PREFIX = {"products": PRODUCT, "prices": PRODUCT, "stock": PRODUCT, "stores": STORE, "content": CONTENT}
+
+
+class Table(Protocol):
+    """A dict in tests, RocksDB behind a cache in a worker. Keys are PRODUCT, STORE or CONTENT and an id."""
+
+    def get(self, key: str, /) -> Known | None: ...
+    def __setitem__(self, key: str, known: Known, /) -> None: ...
 
 
 class Reference:
@@ -49,40 +62,41 @@ class Reference:
     (None, {'price': 9.5}, {'price': 8.0})
     """
 
-    def __init__(self, histories: Histories) -> None:
-        self._histories = histories
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.get = table.get
 
     def put(
         self, kind: str, id: str, at: int, fields: Fields | None, came: int, partition: int, offset: int
     ) -> None:
         """From `at` (ms) on it is so. Of two records for the same moment the one behind in its partition
         counts. `came`: the record's own place in event time, not later than its arrival."""
-        key = f"{kind}:{id}"
-        history = self._histories.get(key)
+        key = _PREFIX[kind] + id
+        known = self.get(key) or {}
+        history = known.get(kind)
         if history is None:
-            history = History(versions=[])
-        versions = history.versions
-        version = (at, partition, offset, fields)
-        place = bisect_right(versions, version[:3], key=_place)
-        if place and versions[place - 1][:3] == version[:3]:
-            return  # the same record once more
-        versions.insert(place, version)
+            history = known[kind] = History(versions=[])
+        versions, place = history.versions, (at, partition, offset)
+        if not versions or versions[-1][:3] < place:
+            versions.append((*place, fields))
+        else:
+            index = bisect_right(versions, place, key=_place)
+            if index and versions[index - 1][:3] == place:
+                return  # the same record once more
+            versions.insert(index, (*place, fields))
         history.newest = max(history.newest, came)
         # A version is needed as long as the one that follows it is within what is kept.
-        old = bisect_right(versions, history.newest - KEPT, key=_effective) - 1
-        del versions[: max(old, len(versions) - MOST_VERSIONS, 0)]
-        self._histories[key] = history
+        oldest = history.newest - KEPT
+        if len(versions) > MOST_VERSIONS or (len(versions) > 1 and versions[1][0] <= oldest):
+            old = bisect_right(versions, oldest, key=_effective) - 1
+            del versions[: max(old, len(versions) - MOST_VERSIONS)]
+        self._table[key] = known
 
     def as_of(self, kind: str, id: str, at: int) -> Fields | None:
         """What was so at `at` (ms); None when nothing is known, or nothing was."""
-        history = self._histories.get(f"{kind}:{id}")
-        if history is None:
-            return None
-        versions = history.versions
-        if versions and versions[-1][0] <= at:
-            return versions[-1][3]
-        found = bisect_right(versions, at, key=_effective)
-        return versions[found - 1][3] if found else None
+        known = self.get(_PREFIX[kind] + id)
+        history = known.get(kind) if known else None
+        return history.as_of(at) if history is not None else None
 
 
 def _effective(version: Version) -> int:

@@ -26,7 +26,7 @@ from operators.identity import Cluster, Evidence, Identities
 from operators.order import BAD, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Arrival, Batch, Cut, Front
 from operators.playbook import Playbook
 from operators.records import Record
-from operators.reference import History
+from operators.reference import Known
 from operators.resolve import Progress, Resolver
 from operators.timers import Alarm, Timers
 from schemas import topics
@@ -186,28 +186,28 @@ class Store(dict[str, Record]):
         self._dirty.clear()
 
 
-class Histories(dict[str, History]):
+class KnownTable(dict[str, Known]):
     """A shard's reference data, saved whenever it is written."""
 
     def __init__(self, saved: Mapping[str, bytes]) -> None:
-        super().__init__({key: _history.decode(raw) for key, raw in saved.items()})
+        super().__init__({key: _known.decode(raw) for key, raw in saved.items()})
         self.saved = dict(saved)
 
-    def __setitem__(self, key: str, history: History) -> None:
-        super().__setitem__(key, history)
-        self.saved[key] = msgspec.msgpack.encode(history)
+    def __setitem__(self, key: str, known: Known) -> None:
+        super().__setitem__(key, known)
+        self.saved[key] = msgspec.msgpack.encode(known)
 
 
 class Shard:
     """One Customers with what a worker keeps for it: records, reference data, pending alarms, counts."""
 
     def __init__(self, playbook: Playbook, number: int, snapshot: bytes | None = None) -> None:
-        saved, alarms, counts, histories = _shard.decode(snapshot) if snapshot else ({}, [], {}, {})
+        saved, alarms, counts, known = _shard.decode(snapshot) if snapshot else ({}, [], {}, {})
         self.store = Store(saved)
-        self.histories = Histories(histories)
+        self.known = KnownTable(known)
         self.alarms: set[Alarm] = set(alarms)
         self.timers = Timers(lambda low, high: [a for a in sorted(self.alarms) if low <= a[0] < high])
-        self.customers = Customers(playbook, number, self.store, self.timers, self.histories, counts)
+        self.customers = Customers(playbook, number, self.store, self.timers, self.known, counts)
         self.inbox: list[Pack] = []
 
     def apply(self, pack: Pack) -> list[Effect]:
@@ -220,12 +220,12 @@ class Shard:
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(
-            (self.store.saved, sorted(self.alarms), self.customers.counts, self.histories.saved)
+            (self.store.saved, sorted(self.alarms), self.customers.counts, self.known.saved)
         )
 
 
 _shard = msgspec.msgpack.Decoder(tuple[dict[str, bytes], list[Alarm], Counts, dict[str, bytes]])
-_history = msgspec.msgpack.Decoder(History)
+_known = msgspec.msgpack.Decoder(Known)
 _tables = msgspec.msgpack.Decoder(Tables)
 _progress = msgspec.msgpack.Decoder(Progress)
 

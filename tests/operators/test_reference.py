@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from operators.headers import BadHeader
-from operators.reference import KEPT, MOST_VERSIONS, History, Reference, read
+from operators.reference import KEPT, MOST_VERSIONS, Known, Reference, read
 from tests.events import at, stamp
 
 DAY = 86_400_000
@@ -76,11 +76,11 @@ def test_a_price_announced_for_the_far_future_does_not_push_out_todays() -> None
 
 
 def test_a_history_is_the_same_after_it_was_stored() -> None:
-    histories: dict[str, History] = {}
-    Reference(histories).put("prices", "p", 5, {"price": 1.5, "currency": "USD"}, 5, 0, 7)
-    Reference(histories).put("prices", "p", 6, None, 6, 0, 8)
-    for key, history in histories.items():
-        assert msgspec.msgpack.decode(msgspec.msgpack.encode(history), type=History) == histories[key]
+    table: dict[str, Known] = {}
+    Reference(table).put("prices", "p", 5, {"price": 1.5, "currency": "USD"}, 5, 0, 7)
+    Reference(table).put("prices", "p", 6, None, 6, 0, 8)
+    [known] = table.values()
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(known), type=Known) == known
 
 
 # --- records

@@ -176,7 +176,7 @@ def test_shards_and_crashes_come_to_what_one_shard_does(deeds: Any, deliveries: 
     assert not simulation.altered
     assert outcome.features(at(1000)) == known.features(at(1000))
     assert outcome.outputs() == known.outputs()
-    assert len({str(sorted(shard.histories.items())) for shard in simulation.shards}) == 1
+    assert len({str(sorted(shard.known.items())) for shard in simulation.shards}) == 1
     assert all(shard.customers.tally.balanced() for shard in simulation.shards)
     for topic, count in simulation.resolver.progress.received.items():
         rows = [shard.customers.counts.get(topic, {}) for shard in simulation.shards]
