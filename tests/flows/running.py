@@ -30,6 +30,7 @@ PLAYBOOK = """
 scope: {scope}
 sources: {{{sources}}}
 identifiers: {{user_id: {{limit: 1}}, email: {{}}, anonymous_id: {{}}}}
+reference: {{{reference}}}
 measures:
   adds: {{on: [Product Added], value: properties.product_id}}
   orders: {{on: [Order Completed], value: properties.total, unit: money}}
@@ -120,7 +121,8 @@ class Program:
 class Scope:
     """Playbook, topics and state directory of one scope. `close` ends every program that was started.
 
-    `wait` is the trigger's; `engine` are settings of the playbook's engine section.
+    `wait` is the trigger's, `reference` names kinds of reference data, `engine` are settings of the
+    playbook's engine section.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Scope:
         folder: Path,
         sources: tuple[str, ...] = ("web",),
         wait: str = "15m",
+        reference: tuple[str, ...] = (),
         partitions: int = 4,
         **engine: str,
     ) -> None:
@@ -139,7 +142,10 @@ class Scope:
         self._programs: list[Program] = []
         settings = ", ".join(f"{key}: {value}" for key, value in {**ENGINE, **engine}.items())
         listed = ", ".join(f"{source}: {{}}" for source in sources)
-        self.config.write_text(PLAYBOOK.format(scope=name, sources=listed, wait=wait, engine=settings))
+        kinds = ", ".join(f"{kind}: {{}}" for kind in reference)
+        self.config.write_text(
+            PLAYBOOK.format(scope=name, sources=listed, reference=kinds, wait=wait, engine=settings)
+        )
         self.book = playbooks.load(self.config.read_text())
         self._sources = sources
         self._counts = partitions

@@ -127,3 +127,48 @@ def test_what_is_written_to_the_order_is_read_again() -> None:
     cut = Cut(7, 4, 110, {0: 7, 2: 1}, 3, True)
     assert decode(encode(cut)) == cut
     assert type(decode(encode(Opened("hash", [])))) is Opened
+
+
+# --- reference data leads
+
+
+def led(alignment: int = 1000) -> Front:
+    """Partition 0 holds reference data, partition 1 events."""
+    return Front(inputs=2, internals=1, alignment=alignment, leading=1)
+
+
+def test_at_the_same_time_reference_data_comes_first() -> None:
+    mine = led()
+    arrive(mine, 1, 0, 30)
+    arrive(mine, 0, 0, 30)
+    mine.read_up_to(0, 1)
+    assert take(mine)[0] == [(30, 0, 0), (30, 1, 0)]
+
+
+def test_an_event_waits_for_reference_data_of_before_its_time_that_is_still_to_be_delivered() -> None:
+    mine = led()
+    for offset, at in enumerate([10, 20, 40]):
+        arrive(mine, 1, offset, at)
+    arrive(mine, 0, 0, 20)  # more of the same moment may follow
+    assert take(mine)[0] == [(10, 1, 0), (20, 0, 0)]
+    arrive(mine, 0, 1, 30)
+    assert take(mine)[0] == [(20, 1, 1), (30, 0, 1)]
+    mine.read_up_to(0, 2)
+    assert take(mine)[0] == [(40, 1, 2)]
+
+
+def test_reference_data_does_not_wait_for_events_within_the_alignment() -> None:
+    mine = led(alignment=100)
+    for offset, at in enumerate([10, 110, 111]):
+        arrive(mine, 0, offset, at)
+    arrive(mine, 1, 0, 10)
+    assert take(mine)[0] == [(10, 0, 0), (10, 1, 0), (110, 0, 1)]
+
+
+def test_proof_of_idleness_counts_as_the_end_of_the_reference_data() -> None:
+    mine = led()
+    arrive(mine, 1, 0, 30)
+    assert mine.propose(7) is None
+    mine.proven_idle(0, 30)
+    arrive(mine, 1, 1, 40)
+    assert take(mine)[0] == [(30, 1, 0), (40, 1, 1)]

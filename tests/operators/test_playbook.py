@@ -221,3 +221,22 @@ def test_a_rule_that_is_edited_is_another_rule_for_its_trigger_ids() -> None:
     plain, edited = retail(), retail(("wait: 15m", "wait: 16m"))
     changed = [name for name in plain.rules if plain.rules[name].hash != edited.rules[name].hash]
     assert changed == ["cart_abandoned"]
+
+
+# --- reference data
+
+
+def test_reference_data_comes_first_and_has_topics_of_its_own() -> None:
+    book = load(SMALL + "reference: {prices: {}, stores: {topic: crm.branches}}\n")
+    assert book.reference == {"prices": "shop.prices", "stores": "crm.branches"}
+    assert book.inputs == ["crm.branches", "shop.prices", "shop.web"]
+    assert load(SMALL).inputs == ["shop.web"]
+
+
+def test_mistakes_of_reference_data_are_told() -> None:
+    found = mistakes(SMALL + "reference:\n  price: {}\n  stock: {topic: shop.web}\n  stores: {topics: x}\n")
+    assert [(line, path) for line, path, _ in found] == [
+        (5, "reference.price"), (6, "reference.stock"), (7, "reference.stores.topics"),
+    ]  # fmt: skip
+    assert "did you mean 'prices'?" in found[0][2]
+    assert "topic of sources.web already" in found[1][2]
