@@ -75,7 +75,7 @@ def measure(text: str, count: int, people: int, every: int, cold: bool, step: fl
 
     adding = timed(add)
     store = Store()
-    shard = Customers(book, 0, store, Timers(lambda low, high: iter(())))
+    shard = Customers(book, 0, store, Timers(lambda low, high: iter(())), {})
     packs = []
     before = -1
     for number, start in enumerate(range(0, count, every), 1):
