@@ -39,6 +39,7 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
         last_seen=core.last_seen,
         features=feature_values(playbook, record, playbook.profiles.features, as_of),
         consents=[_consent(name, *said) for name, said in sorted(core.consents.items())],
+        currency=playbook.currency,
     )
     return effects.profile(f"profile:{record.id}:{due}", body, arrived, "")
 

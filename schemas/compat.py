@@ -40,6 +40,10 @@ class Change(NamedTuple):
 def sender_changes(was: Schema, now: Schema) -> list[Change]:
     """What a change means for senders."""
     found = _Comparison(was, now, now_is_wider=True).run()
+    found += [
+        Change(REVISION, "$.properties", f"of {name} was not looked at, is checked")
+        for name in sorted(_events(now) - _events(was))
+    ]
     return found or _any(was, now)
 
 
@@ -150,6 +154,11 @@ class _Comparison:
         else:
             text = f"{what} may be sent, was not" + (f": it was {allowed}" if allowed else "")
         return Change(MODEL, path, text)
+
+
+def _events(track: Schema) -> set[str]:
+    """The events whose properties a track message checks."""
+    return {case["if"]["properties"]["event"]["const"] for case in track.get("allOf", ())}
 
 
 def _branches(schema: Schema, root: Schema) -> list[Schema]:

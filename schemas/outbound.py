@@ -94,8 +94,9 @@ class Consent(msgspec.Struct, gc=False):
 
 class Profile(msgspec.Struct, gc=False):
     """What is known about a customer as of `as_of`. The topic is compacted: the newest record of a customer
-    replaces all before. It holds no identifiers. `merged_into` is set on the last record of an id that was
-    retired, and names the surviving customer; features and consents are then found there."""
+    replaces all before. It holds no identifiers. Features that are money are in minor units of `currency`.
+    `merged_into` is set on the last record of an id that was retired, and names the surviving customer;
+    features and consents are then found there."""
 
     customer: str
     as_of: int
@@ -103,6 +104,7 @@ class Profile(msgspec.Struct, gc=False):
     last_seen: int
     features: dict[str, Any] = {}
     consents: list[Consent] = []
+    currency: str | None = None
     merged_into: str | None = None
 
 

@@ -15,6 +15,7 @@ from tests.brokers import Broker, RealBroker
 from tests.events import at, consent, event, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Program, Record, Scope, until
+from tests.schemas.published import check_output
 
 STORY = (
     # Ann looks around as a stranger, fills a cart, logs in, and never orders.
@@ -94,6 +95,14 @@ def test_a_trigger_carries_the_headers_of_the_contract(told: Scope) -> None:
     assert int(headers["oncue_cut"]) > 0
     assert 0 <= int(headers["oncue_latency_ms"]) < 60_000
     assert headers["content-type"] == "application/json"
+
+
+def test_everything_that_comes_out_is_as_published(told: Scope) -> None:
+    for name in ("triggers", "decisions", "identities", "dead-letters", "ledger"):
+        found = told.records(name)
+        assert found
+        for record in found:
+            check_output(record.headers, record.body)
 
 
 def test_what_is_held_back_is_a_decision_with_its_reason(told: Scope) -> None:

@@ -14,16 +14,42 @@ import msgspec
 
 from flows.cloudevents import header
 from operators import effects
+from operators import playbook as playbooks
 from operators.effects import Effect
 from schemas import inbound, topics
 from schemas.contracts import VERSIONS
 from schemas.outbound import Trigger, TriggerCancelled
-from tests.events import at, consent, event, inputs, retail, track
+from tests.events import at, consent, event, inputs, track
 from tests.simulate import Simulation, Step, cut_up
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "contracts.md"
 CONSUMER = ROOT / "docs" / "consumer.py"
+SHOP = """
+scope: shop
+sources: {web: {}, app: {}, pos: {}}
+identifiers: {user_id: {limit: 1}, email: {}, anonymous_id: {}}
+measures:
+  orders: {on: [Order Completed], value: properties.total, unit: money}
+  views: {on: [Product Viewed], value: properties.product_id}
+features:
+  orders_lifetime: {measure: orders, aggregate: count}
+  revenue_lifetime: {measure: orders, aggregate: sum}
+  views_24h: {measure: views, aggregate: count, window: 24h}
+  last_product_viewed: {measure: views, aggregate: last}
+profiles: {every: 15m}
+triggers:
+  cart_abandoned:
+    kind: absence
+    on: [Product Added]
+    basket: true
+    key: properties.cart_id
+    unless: [{on: Order Completed, key: properties.cart_id}]
+    wait: 15m
+    channel: email
+    purpose: marketing
+    facts: [orders_lifetime, revenue_lifetime, views_24h]
+"""
 _PART = re.compile(r"(<!-- (\S+) -->\n).*?(<!-- end -->)", re.S)
 
 
@@ -39,9 +65,10 @@ def parts() -> dict[str, str]:
 
 
 def examples() -> dict[str, dict[str, Any]]:
-    """A record of every outbound contract, as a small run of the retail playbook makes it."""
+    """A record of every outbound contract, as a small run makes it."""
     shopping = [
         consent(0, user="ann"),
+        track("Order Completed", 0.5, user="ann", order_id="order-0", total=120),
         event("identify", 1, user="ann", anonymous="cookie-1", traits={"email": "ann@shop.example"}),
         event("track", 2, anonymous="cookie-1", name="Product Added", properties={
             "cart_id": "cart-1", "product_id": "shoe-1", "name": "Runner 3", "price": 79.9}),
@@ -50,7 +77,7 @@ def examples() -> dict[str, dict[str, Any]]:
         track("Product Viewed", 5, anonymous="cookie-2", product_id="shoe-2"),
         event("identify", 6, user="ann", anonymous="cookie-2"),
     ]  # fmt: skip
-    shop = retail()
+    shop = playbooks.load(SHOP)
     log = inputs(shopping, arrived=7)
     run = Simulation(shop, log)
     for step in cut_up(shop, log, [[1]] * len(shopping)):
@@ -67,7 +94,7 @@ def examples() -> dict[str, dict[str, Any]]:
     chosen = {
         "trigger": trigger,
         "trigger-cancelled": _cancelled(trigger),
-        "profile": first(topics.PROFILES, b'"merged_into":null'),
+        "profile": first(topics.PROFILES, trigger.key.encode()),
         "identity": first(topics.IDENTITIES),
         "decision": first(topics.DECISIONS),
         "dead-letter": first(topics.DEAD_LETTERS),

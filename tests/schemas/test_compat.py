@@ -12,6 +12,7 @@ from schemas import compat, topics
 from schemas.compat import ADDITION, MODEL, REVISION, Change
 from schemas.contracts import Contract, Direction
 from schemas.shapes import schema
+from tests.schemas.published import FILES
 
 
 def shape(direction: Direction, **fields: Any) -> dict[str, Any]:
@@ -85,6 +86,14 @@ def test_an_optional_property_that_becomes_required_breaks_senders() -> None:
 def test_a_new_optional_property_may_have_been_sent_with_another_meaning() -> None:
     was, now = shape("in", a=str), shape("in", a=str, b=(int | None, None))
     assert compat.sender_changes(was, now) == [Change(REVISION, "$.b", "was not looked at, is checked")]
+    assert compat.sender_changes(now, was) == [Change(ADDITION, "$", "changed compatibly")]
+
+
+def test_a_new_known_event_may_have_been_sent_with_other_properties() -> None:
+    now = FILES["inbound.track.schema.json"]
+    was = {**now, "allOf": [case for case in now["allOf"] if "Case Opened" not in str(case)]}
+    text = "of Case Opened was not looked at, is checked"
+    assert compat.sender_changes(was, now) == [Change(REVISION, "$.properties", text)]
     assert compat.sender_changes(now, was) == [Change(ADDITION, "$", "changed compatibly")]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
-from referencing import Registry, Resource
 
 from flows.cloudevents import header
 from flows.demo import records
@@ -26,18 +24,10 @@ from schemas.inbound import PROPERTIES, Event
 from schemas.messages import MESSAGES
 from schemas.shapes import schema
 from tests.properties.logs import law
+from tests.schemas.published import FILES, published
 
 OFFICIAL = Path(__file__).parent / "asyncapi-3.0.0.schema.json.gz"
-FILES = {path.name: json.loads(path.read_text()) for path in compat.FOLDER.glob("*.json")}
-REGISTRY: Registry[Any] = Registry().with_resources(
-    [(name, Resource.from_contents(content)) for name, content in FILES.items() if "$schema" in content]
-)
 DOCUMENT = yaml.load((compat.FOLDER / "asyncapi.yaml").read_text(), Loader=yaml.CSafeLoader)
-
-
-@cache
-def published(name: str) -> Draft202012Validator:
-    return Draft202012Validator(FILES[f"{name}.schema.json"], registry=REGISTRY)
 
 
 def wrong(document: Any) -> list[str]:
