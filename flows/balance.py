@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from flows import tail
+from operators.counts import NAMES, OUTCOMES
 from operators.playbook import Playbook
 from schemas import topics
 
-OUTCOMES = ("accepted", "duplicate", "dead_lettered", "held")
-
 
 class Balance(NamedTuple):
-    """`totals`: per source topic what came in and what became of it, up to and including `cut`."""
+    """`totals`: per source topic what came in and what became of it, up to and including `cut`;
+    `conflicting` are those accepted whose message id had come with another payload."""
 
     cut: int
     totals: dict[str, dict[str, int]]
@@ -32,12 +32,12 @@ def balance(playbook: Playbook, brokers: str) -> Balance:
     cut = max(complete)
     shards = by_cut[cut]
     totals = {
-        topic: {"in": counts["in"], **dict.fromkeys(OUTCOMES, 0)}
+        topic: {"in": counts["in"], **dict.fromkeys(NAMES[1:], 0)}
         for topic, counts in shards.pop("in").items()
     }
     for counts in shards.values():
         for topic, mine in counts.items():
-            for outcome in OUTCOMES:
-                totals[topic][outcome] += mine[outcome]
+            for name in NAMES[1:]:
+                totals[topic][name] += mine[name]
     good = all(row["in"] == sum(row[outcome] for outcome in OUTCOMES) for row in totals.values())
     return Balance(cut, totals, good)

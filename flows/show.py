@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from flows.balance import OUTCOMES, Balance
+from flows.balance import Balance
 from flows.deadletters import Group
+from operators.counts import NAMES
 from schemas import durations
 from schemas.currency import digits
 
@@ -127,10 +128,10 @@ def ledger(result: Balance) -> None:
     console = Console(highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("topic")
-    for column in ("in", *OUTCOMES):
+    for column in ("in", *NAMES[1:]):
         table.add_column(column.replace("_", "-"), justify="right")
     for topic, row in sorted(result.totals.items()):
-        table.add_row(topic, *(f"{row[column]:,}" for column in ("in", *OUTCOMES)))
+        table.add_row(topic, *(f"{row[column]:,}" for column in ("in", *NAMES[1:])))
     if result.totals:
         console.print(table)
     console.print(f"cut {result.cut}: " + ("balanced" if result.balanced else "[red]NOT BALANCED[/]"))

@@ -96,7 +96,9 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
         self._graph = Graph(store, self._run)
         raw = store.get(META)
         progress = _unpack_progress(raw) if raw else Progress(open_moves=[], received={})
-        self._resolver = Resolver(self._graph.identities, self._run.playbook.engine.shards, progress)
+        self._resolver = Resolver(
+            self._graph.identities, self._run.playbook.engine.shards, progress, (StateError,)
+        )
 
     def on_batch(self, values: list[Batch]) -> tuple[list[list[Pack]], bool]:
         began = time.perf_counter()
@@ -126,6 +128,10 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
 
 class Hot(Cache[Record]):
     """The shard's customers as the core wants them."""
+
+    def stored(self, id: str, /) -> Record | None:
+        raw = self._store.get(self._prefix + id.encode())
+        return None if raw is None else self._decode(id, raw)
 
     def touch(self, record: Record, /) -> None:
         self._dirty[record.id] = self._young[record.id] = record
@@ -165,7 +171,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         raw = store.get(META)
         counts: Counts = _unpack_about(raw)[0] if raw else {}
         self._customers = Customers(
-            self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts
+            self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts, (StateError,)
         )
 
     def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
@@ -182,6 +188,8 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 self._changed = True
         self._hot.settle(MOST_UNWRITTEN)
         self._versions.settle(MOST_UNWRITTEN)
+        if not self._hot.unwritten:
+            self._customers.written()
         self._run.timings.add("customer", began)
         return out, False
 
@@ -193,6 +201,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             self._changed = True
             self._hot.write_back()
             self._versions.write_back()
+            self._customers.written()
             changes = self._timers.changes
             self._store.write(
                 [

@@ -5,10 +5,12 @@ from __future__ import annotations
 Counts = dict[str, dict[str, int]]
 
 OUTCOMES = ("accepted", "duplicate", "dead_lettered", "held")
+NAMES = ("received", *OUTCOMES, "conflicting")
 
 
 class Tally:
     """Cumulative counts, `received` = accepted + duplicate + dead_lettered + held at every cut.
+    `conflicting` are those of the accepted whose message id had come with another payload.
 
     >>> tally = Tally({})
     >>> row = tally.row("shop.web/3"); row["received"] += 1; row["accepted"] += 1
@@ -24,9 +26,19 @@ class Tally:
         """The counts of a place's (topic/partition) topic."""
         row = self._rows.get(place)
         if row is None:
-            empty = dict.fromkeys(("received", *OUTCOMES), 0)
-            row = self._rows[place] = self.counts.setdefault(place.rpartition("/")[0], empty)
+            row = self._rows[place] = self.counts.setdefault(place.rpartition("/")[0], {})
+            for name in NAMES:
+                row.setdefault(name, 0)
         return row
+
+    def copied(self) -> Counts:
+        """The counts as they are now."""
+        return {topic: dict(row) for topic, row in self.counts.items()}
+
+    def restore(self, counts: Counts) -> None:
+        """Set every count back to what it was when it was copied."""
+        for topic, row in self.counts.items():
+            row.update(counts.get(topic) or dict.fromkeys(row, 0))
 
     def balanced(self) -> bool:
         return all(row["received"] == sum(row[it] for it in OUTCOMES) for row in self.counts.values())

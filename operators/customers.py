@@ -7,22 +7,24 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any, Protocol
 from zlib import crc32
 
 import msgspec
 
-from operators import effects, features, patterns, profiles, records
+from operators import dedupe, effects, features, patterns, profiles, records
 from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
 from operators.events import BadEvent, Reader, Reading, Sign
+from operators.journal import FIRE, Done, Journal
 from operators.patterns import Patterns
 from operators.playbook import Playbook, Rule
 from operators.records import Core, Queue, Record
-from operators.reference import Reference, Table
+from operators.reference import Reference, Table, key_of
 from operators.timers import Timers
-from operators.triggers import decide
+from operators.triggers import decide, failed
 
 EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE = range(8)
 Operation = tuple[Any, ...]
@@ -49,10 +51,26 @@ class Records(Protocol):
     """The shard's customers: a dict in tests, RocksDB behind a cache in a worker."""
 
     def get(self, id: str, /) -> Record | None: ...
+    def stored(self, id: str, /) -> Record | None:
+        """As it was when everything was last written back."""
+
     def touch(self, record: Record, /) -> None:
         """The record is new or changed; it has to be written."""
 
     def drop(self, id: str, /) -> None: ...
+
+
+class _Scratch(dict[str, Record]):
+    """Records of an attempt, which nobody writes."""
+
+    def stored(self, id: str, /) -> Record | None:
+        raise NotImplementedError
+
+    def touch(self, record: Record, /) -> None:
+        self[record.id] = record
+
+    def drop(self, id: str, /) -> None:
+        self.pop(id, None)
 
 
 class MoveBody(msgspec.Struct, array_like=True, gc=False):
@@ -65,7 +83,12 @@ class MoveBody(msgspec.Struct, array_like=True, gc=False):
 
 
 class Customers:
-    """One shard's customers. `apply(pack)` returns the effects of a cut."""
+    """One shard's customers. `apply(pack)` returns the effects of a cut; `written` tells it that its
+    records have all been written back.
+
+    What makes a step raise is put aside with the error, and everything is as if it had not come. An error
+    of the type `fatal`, which says that the state cannot be read, is nobody's fault and ends everything.
+    """
 
     def __init__(
         self,
@@ -75,6 +98,7 @@ class Customers:
         timers: Timers,
         known: Table,
         counts: Counts | None = None,
+        fatal: tuple[type[Exception], ...] = (),
     ) -> None:
         self._playbook = playbook
         self._shard = shard
@@ -82,11 +106,10 @@ class Customers:
         self._timers = timers
         self._plan = playbook.plan
         self._grace = playbook.times.grace
-        self._reference = Reference(known)
-        kinds = playbook.reference
-        self._reader = Reader(
-            playbook, Enrichment(self._reference, kinds, playbook.currency) if kinds else None
-        )
+        self._window = playbook.times.dedupe
+        self._fatal = fatal
+        self._known = known
+        self._reference, self._reader = self._enriched(known)
         self.tally = Tally(counts if counts is not None else {})
         self.counts = self.tally.counts
         self.repeated_moves = 0
@@ -95,6 +118,13 @@ class Customers:
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
         self._arrived = 0
         self._topics: dict[str, int] = {}  # place -> checksum of its topic
+        self._journal = Journal(MOVED, REFERENCE)
+        self._drained: Operation | None = None  # the held operation that is being applied
+
+    def _enriched(self, known: Table) -> tuple[Reference, Reader]:
+        reference, kinds = Reference(known), self._playbook.reference
+        enrichment = Enrichment(reference, kinds, self._playbook.currency) if kinds else None
+        return reference, Reader(self._playbook, enrichment)
 
     def apply(self, pack: Pack) -> list[Effect]:
         out = self._effects = []
@@ -107,34 +137,48 @@ class Customers:
                 row = tally.row(op[3])
                 row["received"] += 1
                 mine = records_.get(op[1]) or Record(op[1])
-                if not mine.has("queue"):
-                    self._event(mine, op, before, watermark, row)
-                else:
-                    self._operate(op[1], op, before, watermark)
+                mark = len(out)
+                try:
+                    if not mine.has("queue"):
+                        self._event(mine, op, before, watermark, row)
+                    else:
+                        self._operate(mine, op, before, watermark)
+                except self._fatal:
+                    raise
+                except Exception as error:
+                    self._undo(pack, op, error, mark, None)
+            elif code <= MOVED:
+                mine = records_.get(op[1]) or Record(op[1])
+                mark, counts = len(out), tally.copied()
+                try:
+                    self._operate(mine, op, before, watermark)
+                except self._fatal:
+                    raise
+                except Exception as error:
+                    self._undo(pack, op, error, mark, counts)
             elif code == REFERENCE:
                 _, place, offset, owner, came, kind, id, at, fields = op
+                self._journal.keep(key_of(kind, id), self._known)
                 self._reference.put(kind, id, at, fields, came, int(place.rpartition("/")[2]), offset)
                 if owner == self._shard:  # every shard is told, one counts
                     row = tally.row(place)
                     row["received"] += 1
                     row["accepted"] += 1
             elif code == BAD:
-                self.tally.row(op[1])["received"] += 1
-                self._reject(op[1], op[2], -1, op[3], "header", op[4], op[5], op[6])
+                tally.row(op[1])["received"] += 1
+                _, place, offset, arrived, stage, reason, detail, raw = op
+                self._reject(place, offset, -1, arrived, stage, reason, detail, raw)
             elif code == PASS:
                 out.append(Effect(*op[1]))
             elif code == TALLY:
                 out.append(effects.ledger(pack.number, "in", op[1]))
-            else:
-                self._operate(op[1], op, before, watermark)
         self._arrived = pack.arrived
-        for customer in self._timers.due(watermark, TIMERS_PER_CUT):
-            record = self._records.get(customer)
-            if record is not None and not _waiting(record):
-                core: Core = record.part("core")
-                alarm = _alarm(core)
-                self._fire(record, watermark, watermark)
-                self._rearm(record, alarm, was_set=False)
+        due = self._timers.due(watermark, TIMERS_PER_CUT)
+        for customer in due:
+            record = records_.get(customer)
+            if record is not None:
+                self._fire_due(record, watermark)
+        self._journal.add(pack, due)
         if self._profiles:
             out += self._profiles.values()
             self._profiles = {}
@@ -142,12 +186,70 @@ class Customers:
             out.append(effects.ledger(pack.number, f"shard-{self._shard}", self.counts))
         return out
 
+    def written(self) -> None:
+        """Every record is in the store as it is now."""
+        self._journal.clear()
+
+    # --- what made a step raise -------------------------------------------------------------------
+
+    def _undo(self, pack: Pack, op: Operation, error: Exception, mark: int, counts: Counts | None) -> None:
+        """Make the record again as it was before `op` raised, then do `op` without what is to blame: an
+        event, which may have been held until `op`, or a move that cannot be merged."""
+        id, poison = op[1], self._journal.poison
+        earlier, now = self._journal.of(id, pack, op)
+        while True:
+            culprit, self._drained = self._drained or op, None
+            name = _name(culprit)
+            if name is None or name in poison:
+                raise error
+            poison[name] = f"{type(error).__name__}: {error}"
+            del self._effects[mark:]
+            if counts is not None:
+                self.tally.restore(counts)
+            record = self._again(id, earlier, now)
+            try:
+                self._operate(record, op, pack.before, pack.watermark)
+                return
+            except self._fatal:
+                raise
+            except Exception as next_error:
+                error = next_error
+
+    def _again(self, id: str, earlier: list[Done], now: list[Done]) -> Record:
+        """The customer's record, made in its place from what is stored, by what was done `earlier` and in
+        the cut that is `now` worked on."""
+        attempt = copy(self)
+        found = attempt._records = _Scratch()
+        attempt._timers, attempt.tally, attempt._effects = Timers(lambda low, high: ()), Tally({}), []
+        if self._playbook.reference:
+            attempt._reference, attempt._reader = self._enriched(self._journal.known(self._known))
+        stored = self._records.stored(id)
+        if stored is not None:
+            found[id] = stored
+        for done in (earlier, now):
+            attempt._profiles = {}
+            for op, before, watermark in done:
+                record = found.get(id) or Record(id)
+                if op[0] == FIRE:
+                    attempt._fire_due(record, watermark)
+                elif op[0] == REFERENCE:
+                    _, place, offset, _, came, kind, key, at, fields = op
+                    attempt._reference.put(kind, key, at, fields, came, int(place.rpartition("/")[2]), offset)
+                else:
+                    attempt._operate(record, op, before, watermark)
+        self._profiles.pop(id, None)
+        self._profiles.update(attempt._profiles)
+        if id in found:
+            self._records.touch(found[id])
+            self._timers.reset(id, -1 if _waiting(found[id]) else _alarm(found[id].part("core")))
+        else:
+            self._records.drop(id)
+            self._timers.reset(id, -1)
+        return found.get(id) or Record(id)
+
     # --- one operation, now or held ---------------------------------------------------------------
 
-    def _operate(self, customer: str, op: Operation, before: int, watermark: int) -> None:
-        record = self._records.get(customer)
-        if record is None:
-            record = Record(customer)
+    def _operate(self, record: Record, op: Operation, before: int, watermark: int) -> None:
         if op[0] == MOVED:
             self._arrive(record, op[2], op[3], before, watermark)
             return
@@ -166,7 +268,11 @@ class Customers:
         """One operation on a customer that waits for nothing."""
         code = op[0]
         if code == EVENT:
-            self._event(record, op, before, watermark, self.tally.row(op[3]))
+            error = self._journal.poison.get((op[3], op[4]))
+            if error is None:
+                self._event(record, op, before, watermark, self.tally.row(op[3]))
+            else:
+                self._reject(op[3], op[4], op[2], op[5], "customer", "failed", error, op[7])
         elif code == RETIRE:
             self._fire_before(record, before, watermark, op[4])
             self._retire(record, op[2], op[3], op[4])
@@ -193,14 +299,14 @@ class Customers:
             self._timers.set(record.id, _alarm(record.part("core")), -1)
             queue.waiting, queue.decided = number, decided
         else:
-            self._absorb(record, early, decided)
+            self._absorb(record, number, early, decided)
         self._records.touch(record)
 
     def _arrive(self, record: Record, number: int, payload: bytes, before: int, watermark: int) -> None:
         queue: Queue = record.part("queue")
         if queue.waiting == number:
             queue.waiting = 0
-            self._absorb(record, payload, queue.decided, armed=False)
+            self._absorb(record, number, payload, queue.decided, armed=False)
             self._drain(record, queue, before, watermark)
         elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
             queue.early[number] = payload
@@ -208,9 +314,15 @@ class Customers:
         else:
             self.repeated_moves += 1
 
-    def _absorb(self, record: Record, payload: bytes, decided: int, armed: bool = True) -> None:
+    def _absorb(self, record: Record, number: int, payload: bytes, decided: int, armed: bool = True) -> None:
         core: Core = record.part("core")
         old = _alarm(core) if armed else -1
+        error = self._journal.poison.get(number)
+        if error is not None:
+            self._effects.append(effects.dead_move(number, record.id, self._arrived, error, payload))
+            self._timers.set(record.id, old, _alarm(core))
+            self._records.touch(record)
+            return
         theirs = records.decode(record.id, payload)
         records.merge(record, theirs, self._plan)
         for rule in self._playbook.rules.values():
@@ -230,7 +342,9 @@ class Customers:
             self._fire_before(record, low, low, low)
             if op[0] == EVENT:
                 self.tally.row(op[3])["held"] -= 1
+            self._drained = op
             self._apply(record, op, low, high)
+            self._drained = None
             if op[0] == RETIRE:
                 return
             if queue.waiting:
@@ -250,6 +364,8 @@ class Customers:
         except BadEvent as error:
             self._reject(place, offset, at, arrived, "event", error.reason, str(error), raw)
             return
+        except self._fatal:
+            raise
         except Exception as error:
             self._reject(
                 place, offset, at, arrived, "event", "failed", f"{type(error).__name__}: {error}", raw
@@ -258,10 +374,16 @@ class Customers:
         core: Core = record.part("core")
         if core.alarms:
             self._fire_before(record, before, watermark, at)
-        if self._is_duplicate(record, place, reading.message, at, raw, before):
+        topic = self._topics.get(place)
+        if topic is None:
+            topic = self._topics[place] = crc32(place.rpartition("/")[0].encode())
+        message = reading.message
+        known = dedupe.note(
+            record.part("seen"), crc32(message.encode(), topic), crc32(raw) or 1, at, before, self._window
+        )
+        if known is dedupe.SAME:
             row["duplicate"] += 1
             return
-        row["accepted"] += 1
         self._records.touch(record)
         if core.first_seen < 0 or at < core.first_seen:
             core.first_seen = at
@@ -279,9 +401,13 @@ class Customers:
             alarm = _alarm(core)
             self._arrived = arrived
             for sign in reading.signs:
-                self._react(record, sign, at, reading.message, before)
+                self._react(record, sign, at, message, before)
             if core.alarms or alarm >= 0:
                 self._rearm(record, alarm)
+        row["accepted"] += 1
+        if known is dedupe.OTHER:
+            row["conflicting"] += 1
+            self._effects.append(effects.conflict(record.id, place, offset, at, arrived, message))
 
     def _react(self, record: Record, sign: Sign, at: int, message: str, before: int) -> None:
         rule, begins, _ = sign.reaction
@@ -319,23 +445,6 @@ class Customers:
                 self._decide(record, rule, mine, key, pattern.since, max(before, at))
                 pattern.times = []
 
-    def _is_duplicate(self, record: Record, place: str, message: str, at: int, raw: bytes, now: int) -> bool:
-        """The same message of the same topic within the window; with another payload it is another."""
-        seen = record.part("seen")
-        topic = self._topics.get(place)
-        if topic is None:
-            topic = self._topics[place] = crc32(place.rpartition("/")[0].encode())
-        key = crc32(raw) << 32 | crc32(message.encode(), topic)
-        oldest = now - self._playbook.times.dedupe
-        old = seen.get(key)
-        if old is not None and old >= oldest:
-            return True
-        if seen and len(seen) % 64 == 0:
-            for stale in [key for key, when in seen.items() if when < oldest]:
-                del seen[stale]
-        seen[key] = at
-        return False
-
     # --- time ------------------------------------------------------------------------------------------
 
     def _fire_before(self, record: Record, before: int, watermark: int, at: int) -> None:
@@ -348,35 +457,70 @@ class Customers:
                 self._fire(record, limit, max(before, watermark))
                 self._rearm(record, alarm)
 
+    def _fire_due(self, record: Record, watermark: int) -> None:
+        """The alarm of this customer went off."""
+        if not _waiting(record):
+            alarm = _alarm(record.part("core"))
+            self._fire(record, watermark, watermark)
+            self._rearm(record, alarm, was_set=False)
+
     def _fire(self, record: Record, limit: int, watermark: int) -> None:
         """Decide every absence due by `limit`, in (due, rule, key) order."""
         core: Core = record.part("core")
         due: list[tuple[int, str, str]] = []
-        for name, alarm in core.alarms.items():
+        for name, alarm in list(core.alarms.items()):
             rule = self._playbook.rules.get(name)
             if alarm > limit or rule is None:
                 continue
-            mine = record.part(self._playbook.rules[name].part)
-            for key, pattern in mine.keys.items():
-                if pattern.since + rule.wait + self._grace <= limit and patterns.is_open(
-                    mine, pattern, rule.basket
-                ):
-                    due.append((pattern.since + rule.wait, name, key))
+            try:
+                due += self._due(record, rule, limit)
+            except Exception as error:
+                self._give_up(record, rule, limit, error)
         for at, name, key in sorted(due):
             rule = self._playbook.rules[name]
-            self._decide(record, rule, record.part(self._playbook.rules[name].part), key, at, watermark)
+            self._decide(record, rule, record.part(rule.part), key, at, watermark)
         due_profile = core.alarms.get(profiles.ALARM, limit + 1)
         if due_profile <= limit and self._profile_every:
-            self._profiles[record.id] = profiles.profile(self._playbook, record, due_profile, self._arrived)
+            try:
+                told = profiles.profile(self._playbook, record, due_profile, self._arrived)
+                self._profiles[record.id] = told
+            except Exception as error:
+                self._effects.append(
+                    effects.dead_part(record.id, "profile", due_profile, self._arrived, error, b"")
+                )
         for name in [name for name, alarm in core.alarms.items() if alarm <= limit]:
-            if name in self._playbook.rules:
-                self._plan_alarm(record, self._playbook.rules[name])
-            else:
+            rule = self._playbook.rules.get(name)
+            if rule is None:
                 del core.alarms[name]
+                continue
+            try:
+                self._plan_alarm(record, rule)
+            except Exception as error:
+                self._give_up(record, rule, limit, error)
         self._records.touch(record)
 
+    def _due(self, record: Record, rule: Rule, limit: int) -> list[tuple[int, str, str]]:
+        mine: Patterns = record.part(rule.part)
+        return [
+            (pattern.since + rule.wait, rule.name, key)
+            for key, pattern in mine.keys.items()
+            if pattern.since + rule.wait + self._grace <= limit
+            and patterns.is_open(mine, pattern, rule.basket)
+        ]
+
+    def _give_up(self, record: Record, rule: Rule, at: int, error: Exception) -> None:
+        """What is open of a rule makes its timer raise: put it aside, or it would for ever."""
+        core: Core = record.part("core")
+        core.alarms.pop(rule.name, None)
+        part = record.remove(rule.part)
+        self._effects.append(effects.dead_part(record.id, rule.name, at, self._arrived, error, part))
+
     def _decide(self, record: Record, rule: Rule, mine: Any, key: str, now: int, watermark: int) -> None:
-        effect = decide(self._playbook, rule, record, mine, key, now, watermark, self._arrived)
+        try:
+            effect = decide(self._playbook, rule, record, mine, key, now, watermark, self._arrived)
+        except Exception as error:
+            self._effects += failed(self._playbook, rule, record, mine, key, now, self._arrived, error)
+            return
         if effect is not None:
             self._effects.append(effect)
 
@@ -417,3 +561,10 @@ def _consent(core: Core, reading: Reading, at: int) -> None:
     assert consent is not None
     name = f"{consent.purpose}/{consent.channel}"
     core.consents = records.CORE_MERGES["consents"](core.consents, {name: (at, consent.granted)})
+
+
+def _name(op: Operation) -> Any:
+    """What the journal calls an operation that can be left out, or None."""
+    if op[0] == EVENT:
+        return op[3], op[4]
+    return op[2] if op[0] in (EXPECT, MOVED) else None

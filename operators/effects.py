@@ -76,6 +76,39 @@ def dead_letter(
     )
 
 
+def dead_part(customer: str, rule: str, at: int, arrived: int, error: Exception, part: bytes) -> Effect:
+    """What a customer had open of a rule, put aside because it cannot be decided."""
+    what = f"trigger {rule} of {customer}: {type(error).__name__}: {error}"
+    body = outbound.DeadLetter("", -1, -1, "trigger", "failed", what, part)
+    id = f"dead:{customer}:{rule}:{at}"
+    return Effect(topics.DEAD_LETTERS, id, customer, _json(body), "oncue.dead-letter", at, arrived, customer)
+
+
+def dead_move(number: int, customer: str, arrived: int, error: str, record: bytes) -> Effect:
+    """A record that could not be merged into `customer`; it is kept here whole."""
+    body = outbound.DeadLetter("", -1, -1, "merge", "failed", f"move {number} to {customer}: {error}", record)
+    id = f"dead:move:{number}"
+    return Effect(
+        topics.DEAD_LETTERS, id, id, _json(body), "oncue.dead-letter", -1, arrived, f"move:{number}"
+    )
+
+
+def dead_candidate(decision: Effect, detail: str) -> Effect:
+    """A trigger's candidate that could not be decided; the original is the decision that says so."""
+    body = outbound.DeadLetter("", -1, -1, "trigger", "condition-failed", detail, decision.body)
+    return decision._replace(
+        topic=topics.DEAD_LETTERS, id=f"dead:{decision.id}", body=_json(body), type="oncue.dead-letter"
+    )
+
+
+def conflict(customer: str, place: str, offset: int, at: int, arrived: int, message: str) -> Effect:
+    """An event whose message id had come before, from the same topic, with another payload."""
+    where = f"{place}/{offset}"
+    facts = {"record": where}
+    body = outbound.Decision("dedupe", customer, "same-id-other-payload", at, message, facts)
+    return decision(f"conflict:{where}", body, arrived, where)
+
+
 def ledger(cut: int, shard: str, counts: dict[str, dict[str, int]]) -> Effect:
     body = outbound.Ledger(cut, shard, counts)
     return Effect(topics.LEDGER, f"ledger:{shard}:{cut}", shard, _json(body), "oncue.ledger", 0, 0)

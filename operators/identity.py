@@ -138,51 +138,55 @@ class Identities:
         return key if self.clusters.get(key) is not None else None
 
     def _link(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
+        """Everything is read and decided before anything changes: what raises leaves the graph as it was."""
         owners = [self.owners.get(key) for key in keys]
-        blocked: list[Blocked] = []
-        base, joined = self._base(keys, owners, at)
-        united = list(self._cluster(base).members)
+        base = self._base(keys, owners)
+        if base is None:
+            base = customer_id(self._scope, keys[0])
+            joined = {base: Cluster(at, [keys[0]])}
+        else:
+            joined = {base: self._cluster(base)}
+        united = list(joined[base].members)
+        refused: dict[str, Blocked] = {}
         for key, owner in zip(keys, owners, strict=True):
             if key in united or owner in joined:
                 continue
-            more = [key] if owner is None else self._cluster(owner).members
+            theirs = None if owner is None else self._cluster(owner)
+            more = [key] if theirs is None else theirs.members
             reason = self._refuses(united, more)
             if reason:
-                self._refuse(blocked, Blocked(base, owner or "", key, reason), event, at)
+                refused[f"blocked:{base}|{key}"] = Blocked(base, owner or "", key, reason)
                 continue
             united += more
-            if owner is not None:
-                joined.append(owner)
-        survivor = min(joined, key=lambda customer: (self._cluster(customer).born, customer))
+            if owner is not None and theirs is not None:
+                joined[owner] = theirs
+        survivor = min(joined, key=lambda customer: (joined[customer].born, customer))
+        # A refusal is reported once, not with every event of a shared tablet.
+        blocked = {edge: it for edge, it in refused.items() if self.evidence.get(edge) is None}
+        changed = [key for key in united if self.owners.get(key) != survivor]
+        edges = self._unknown_edges([key for key in keys if key in united])
+
         merges = tuple(Merge(loser, survivor, keys) for loser in joined if loser != survivor)
-        born = self._cluster(survivor).born
         for merge in merges:
             del self.clusters[merge.retired]
             self.retired[merge.retired] = survivor
-        self.clusters[survivor] = Cluster(born, united)
-        for key in united:
-            if self.owners.get(key) != survivor:
-                self.owners[key] = survivor
-        self._record(keys, survivor, at, event)
-        return Resolved(survivor, merges, tuple(blocked))
+        self.clusters[survivor] = Cluster(joined[survivor].born, united)
+        for key in changed:
+            self.owners[key] = survivor
+        for edge, refusal in blocked.items():
+            self.evidence[edge] = Evidence(event, at, refusal.reason)
+        for edge in edges:
+            self.evidence[edge] = Evidence(event, at)
+        return Resolved(survivor, merges, tuple(blocked.values()))
 
-    def _base(self, keys: tuple[str, ...], owners: list[str | None], at: int) -> tuple[str, list[str]]:
-        """The customer the strongest identifier belongs to, or may join, or starts."""
+    def _base(self, keys: tuple[str, ...], owners: list[str | None]) -> str | None:
+        """The customer the strongest identifier belongs to, or may join; None when it starts one."""
         if owners[0] is not None:
-            return owners[0], [owners[0]]
+            return owners[0]
         for owner in owners:
             if owner is not None and not self._refuses(self._cluster(owner).members, [keys[0]]):
-                return owner, [owner]
-        new = customer_id(self._scope, keys[0])
-        self.clusters[new] = Cluster(at, [keys[0]])
-        return new, [new]
-
-    def _refuse(self, blocked: list[Blocked], refusal: Blocked, event: str, at: int) -> None:
-        """Report a refusal once, not with every event of a shared tablet."""
-        edge = f"blocked:{refusal.customer}|{refusal.key}"
-        if self.evidence.get(edge) is None:
-            self.evidence[edge] = Evidence(event, at, refusal.reason)
-            blocked.append(refusal)
+                return owner
+        return None
 
     def _refuses(self, members: list[str], more: list[str]) -> str:
         """Why the two may not be one customer, or an empty string."""
@@ -197,12 +201,9 @@ class Identities:
                 return f"more than {limit} {kind}"
         return ""
 
-    def _record(self, keys: tuple[str, ...], survivor: str, at: int, event: str) -> None:
-        mine = [key for key in keys if self.owners.get(key) == survivor]
-        for key in mine[1:]:
-            edge = "|".join(sorted((mine[0], key)))
-            if self.evidence.get(edge) is None:
-                self.evidence[edge] = Evidence(event, at)
+    def _unknown_edges(self, linked: list[str]) -> list[str]:
+        edges = ["|".join(sorted((linked[0], key))) for key in linked[1:]]
+        return [edge for edge in edges if self.evidence.get(edge) is None]
 
     def _cluster(self, customer: str) -> Cluster:
         cluster = self.clusters.get(customer)

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from operators import features, patterns
+from operators import dedupe, features, patterns
+from operators.dedupe import Seen
 from operators.features import Measured, Plan
 from operators.patterns import Patterns
 
@@ -40,8 +41,6 @@ class Queue(msgspec.Struct, array_like=True, gc=False):
     early: dict[int, bytes] = {}
     decided: int = -1
 
-
-Seen = dict[int, int]  # checksums of the payload and of (topic, message id) -> event time
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[str, Callable[[bytes], Any]] = {
@@ -95,6 +94,12 @@ class Record:
     def drop(self, name: str) -> None:
         for parts in (self._live, self._warm, self._packed):
             parts.pop(name, None)
+
+    def remove(self, name: str) -> bytes:
+        """Drop a part; its bytes."""
+        raw = _encode(self._live[name]) if name in self._live else self._packed.get(name, b"")
+        self.drop(name)
+        return raw
 
     def take(self, name: str, other: Record) -> None:
         """Take over a part of `other`, which must not be used any more."""
@@ -161,11 +166,6 @@ def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | {key: min(at, one.get(key, at)) for key, at in other.items()}
 
 
-def _merge_seen(mine: Seen, theirs: Seen, _: Any) -> None:
-    for key, at in theirs.items():
-        mine[key] = max(at, mine.get(key, at))
-
-
 CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "first_seen": _earliest,
     "last_seen": max,
@@ -175,7 +175,7 @@ CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
 }
 MERGES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "core": _merge_core,
-    "seen": _merge_seen,
+    "seen": lambda mine, theirs, _: dedupe.merge(mine, theirs),
     "m": features.merge,
     "p": lambda mine, theirs, _: patterns.merge(mine, theirs),
 }

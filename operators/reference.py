@@ -45,6 +45,11 @@ PRODUCT, STORE, CONTENT = "p:", "s:", "c:"
 _PREFIX = {"products": PRODUCT, "prices": PRODUCT, "stock": PRODUCT, "stores": STORE, "content": CONTENT}
 
 
+def key_of(kind: str, id: str) -> str:
+    """The key of a `Table` under which an id of this kind is kept."""
+    return _PREFIX[kind] + id
+
+
 class Table(Protocol):
     """A dict in tests, RocksDB behind a cache in a worker. Keys are PRODUCT, STORE or CONTENT and an id."""
 

@@ -34,14 +34,24 @@ def shard_of(customer: str, shards: int) -> int:
 class Resolver:
     """Gives every event to a customer, and orders the moves that merges need.
 
+    An event that cannot be resolved is put aside; an error of the type `fatal`, which says that the
+    graph cannot be read, is not the event's and ends everything.
+
     A merge of L into W sends `retire(L, W, n)` to L's shard and `expect(W, n)` to W's, in front of
     the event that caused it. A move that comes back is passed on to the customer it is addressed to.
     """
 
-    def __init__(self, identities: Identities, shards: int, progress: Progress) -> None:
+    def __init__(
+        self,
+        identities: Identities,
+        shards: int,
+        progress: Progress,
+        fatal: tuple[type[Exception], ...] = (),
+    ) -> None:
         self._identities = identities
         self._shards = shards
         self.progress = progress
+        self._fatal = fatal
         self._open = set(progress.open_moves)
 
     def apply(self, batch: Batch) -> list[Pack]:
@@ -56,12 +66,23 @@ class Resolver:
             place = places[index]
             if kind == EVENT:
                 received[index] += 1
-                customer = find(keys)
-                if customer is None:
-                    found = resolve(keys, at, f"{place}/{offset}")
-                    customer = found.customer
-                    if found.merges or found.blocked:
-                        self._linked(packs, found.merges, found.blocked, at, arrived, f"{place}/{offset}")
+                try:
+                    customer = find(keys)
+                    if customer is None:
+                        found = resolve(keys, at, f"{place}/{offset}")
+                        customer = found.customer
+                        if found.merges or found.blocked:
+                            self._linked(packs, found.merges, found.blocked, at, arrived, f"{place}/{offset}")
+                except self._fatal:
+                    raise
+                except Exception as error:
+                    packs[crc32(f"{place}/{offset}".encode()) % shards].append(
+                        (
+                            customers.BAD, place, offset, arrived,
+                            "resolve", "failed", f"{type(error).__name__}: {error}", raw,
+                        )
+                    )  # fmt: skip
+                    continue
                 packs[crc32(customer.encode()) % shards].append(
                     (customers.EVENT, customer, at, place, offset, arrived, keys[0], raw)
                 )
@@ -81,7 +102,7 @@ class Resolver:
                 received[index] += 1
                 reason, detail = keys
                 packs[crc32(f"{place}/{offset}".encode()) % shards].append(
-                    (customers.BAD, place, offset, arrived, reason, detail, raw)
+                    (customers.BAD, place, offset, arrived, "header", reason, detail, raw)
                 )
         self._count(places, received)
         last = self._finish(packs, batch)

@@ -46,6 +46,13 @@ class Timers:
             if new < self._horizon:
                 self._add(alarm)
 
+    def reset(self, customer: str, alarm: int) -> None:
+        """The customer's only alarm is `alarm` (-1: none), whatever was set since the last write."""
+        for due, there in [(due, there) for (due, id), there in self.changes.items() if id == customer]:
+            if there:
+                self.set(customer, due, -1)
+        self.set(customer, -1, alarm)
+
     def due(self, watermark: int, budget: int) -> list[str]:
         """Customers whose alarm is due, at most `budget`; the rest follow with the next cut."""
         if watermark >= self._horizon:

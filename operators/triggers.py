@@ -35,7 +35,8 @@ def decide(
 ) -> Effect | None:
     """The effect of a reason that came up at `now`; None when the rule's condition does not hold.
 
-    Marks the pattern decided, and the cooldown when a trigger goes out.
+    Marks the pattern decided, and the cooldown when a trigger goes out. Raises what the condition
+    raises; what to do then says `failed`.
     """
     pattern = open_patterns.keys[key]
     core: Core = record.part("core")
@@ -49,14 +50,9 @@ def decide(
     pattern.fired = pattern.since
     id = trigger_id(rule, record.id, key, cause, pattern.since)
     thread = _hash(rule.name, key, cause)
-    reason = ""
-    if rule.where is not None:
-        try:
-            if not rule.where.test(facts):
-                return None
-        except Exception as error:
-            reason = f"condition-failed {type(error).__name__}: {error}"
-    reason = reason or held_back(core, rule, now, watermark - now)
+    if rule.where is not None and not rule.where.test(facts):
+        return None
+    reason = held_back(core, rule, now, watermark - now)
     if reason:
         return effects.decision(
             id,
@@ -82,6 +78,43 @@ def decide(
         currency=playbook.currency if basket else None,
     )
     return effects.trigger(id, body, arrived, cause, thread, now + rule.expires)
+
+
+def failed(
+    playbook: Playbook,
+    rule: Rule,
+    record: Record,
+    open_patterns: Patterns,
+    key: str,
+    now: int,
+    arrived: int,
+    error: Exception,
+) -> list[Effect]:
+    """A reason that could not be decided, because the condition or a feature in it raised `error`: a
+    decision that says so, and a dead letter. It counts as decided."""
+    pattern = open_patterns.keys[key]
+    pattern.fired = pattern.since
+    try:
+        facts = feature_values(playbook, record, rule.facts, now)
+    except Exception:
+        facts = {}
+    what = f"{type(error).__name__}: {error}"
+    cause = pattern.cause
+    body = Decision(
+        rule.name,
+        record.id,
+        f"condition-failed {what}",
+        now,
+        key,
+        facts,
+        rule.hash,
+        rule.channel,
+        rule.purpose,
+    )
+    id = trigger_id(rule, record.id, key, cause, pattern.since)
+    held = effects.decision(id, body, arrived, cause, _hash(rule.name, key, cause))
+    where = "" if rule.where is None else f" where {rule.where.text!r}"
+    return [held, effects.dead_candidate(held, f"trigger {rule.name}{where}: {what}")]
 
 
 def _why(rule: Rule, pattern: Pattern, key: str, facts: dict[str, Any]) -> str:

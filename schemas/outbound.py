@@ -134,8 +134,13 @@ class Identity(msgspec.Struct, gc=False):
 
 
 class DeadLetter(msgspec.Struct, gc=False):
-    """An event that could not be used. The record's value on the topic is the original bytes'
-    base64 in `original`, so nothing is lost whatever the bytes were."""
+    """What could not be used: `stage` says where it failed, `reason` in a word why, `detail` in full.
+    `original` has the bytes in base64, so nothing is lost whatever they were.
+
+    Stages `header`, `resolve`, `event` and `customer` are about the event at topic/partition/offset.
+    `trigger` is about a candidate whose condition failed, `original` is the decision that says so;
+    `merge` about a customer's record that could not be merged. These two have no topic.
+    """
 
     topic: str
     partition: int
@@ -150,7 +155,8 @@ class Ledger(msgspec.Struct, gc=False):
     """Cumulative counts up to and including a cut. `shard` is "in" for what the sequencer let in.
 
     For every source: in = sum over shards of accepted + duplicate + dead_lettered + held. `held`
-    events wait for a customer's state to arrive from another shard.
+    events wait for a customer's state to arrive from another shard. `conflicting` are those of the accepted
+    whose message id had come with another payload.
     """
 
     cut: int

@@ -67,6 +67,11 @@ class Cache(Generic[V]):
         elif len(self._dirty) > most_unwritten:
             self.write_back()
 
+    @property
+    def unwritten(self) -> int:
+        """Changes that are not in the store yet."""
+        return len(self._dirty)
+
     def write_back(self) -> None:
         """Bring every change to the store; the values stay here."""
         if not self._dirty:

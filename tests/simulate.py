@@ -169,6 +169,9 @@ class Store(dict[str, Record]):
         self.dropped = Record("")
         self._dirty: set[str] = set()
 
+    def stored(self, id: str) -> Record | None:
+        return records.decode(id, self.saved[id]) if id in self.saved else None
+
     def touch(self, record: Record) -> None:
         self[record.id] = record
         self._dirty.add(record.id)
@@ -199,9 +202,12 @@ class KnownTable(dict[str, Known]):
 
 
 class Shard:
-    """One Customers with what a worker keeps for it: records, reference data, pending alarms, counts."""
+    """One Customers with what a worker keeps for it: records, reference data, pending alarms, counts.
+    `unwritten`: so many packs may go by before what they changed is written."""
 
-    def __init__(self, playbook: Playbook, number: int, snapshot: bytes | None = None) -> None:
+    def __init__(
+        self, playbook: Playbook, number: int, snapshot: bytes | None = None, unwritten: int = 0
+    ) -> None:
         saved, alarms, counts, known = _shard.decode(snapshot) if snapshot else ({}, [], {}, {})
         self.store = Store(saved)
         self.known = KnownTable(known)
@@ -209,16 +215,25 @@ class Shard:
         self.timers = Timers(lambda low, high: [a for a in sorted(self.alarms) if low <= a[0] < high])
         self.customers = Customers(playbook, number, self.store, self.timers, self.known, counts)
         self.inbox: list[Pack] = []
+        self._unwritten, self._packs = unwritten, 0
 
     def apply(self, pack: Pack) -> list[Effect]:
         found = self.customers.apply(pack)
+        self._packs += 1
+        if self._packs > self._unwritten:
+            self.write()
+        return found
+
+    def write(self) -> None:
+        self._packs = 0
         self.store.write()
+        self.customers.written()
         for alarm, there in self.timers.changes.items():
             (self.alarms.add if there else self.alarms.discard)(alarm)
         self.timers.changes.clear()
-        return found
 
     def encode(self) -> bytes:
+        self.write()
         return msgspec.msgpack.encode(
             (self.store.saved, sorted(self.alarms), self.customers.counts, self.known.saved)
         )
@@ -250,10 +265,13 @@ class Simulation:
     those that came again with another body: both are always empty when all is well.
     """
 
-    def __init__(self, playbook: Playbook, inputs: Inputs, shards: int = 3, internals: int = 2) -> None:
+    def __init__(
+        self, playbook: Playbook, inputs: Inputs, shards: int = 3, internals: int = 2, unwritten: int = 0
+    ) -> None:
         self.playbook = playbook
         self.inputs = inputs
         self.internals = internals
+        self.unwritten = unwritten
         self.places = [*inputs, *(f"{playbook.scope}.moves/{i}" for i in range(internals))]
         self.moves: list[list[bytes]] = [[] for _ in range(internals)]
         self.effects: dict[str, Effect] = {}
@@ -268,7 +286,7 @@ class Simulation:
     def _start(self, tables: Tables, progress: Progress, shards: Sequence[bytes | None]) -> None:
         self.tables = tables
         self.resolver = Resolver(identities(self.playbook, tables), len(shards), progress)
-        self.shards = [Shard(self.playbook, i, snapshot) for i, snapshot in enumerate(shards)]
+        self.shards = [Shard(self.playbook, i, snapshot, self.unwritten) for i, snapshot in enumerate(shards)]
         for index, place in enumerate(self.inputs):
             for arrival in self._arrivals[place]:
                 if arrival[2] >= self.front.offsets[index]:
@@ -330,6 +348,8 @@ class Simulation:
         self._repeating = False
 
     def outcome(self) -> Outcome:
+        for shard in self.shards:
+            shard.write()
         found = {id: record for shard in self.shards for id, record in shard.store.items()}
         return Outcome(self.playbook, self.effects.values(), found)
 

@@ -169,6 +169,31 @@ def test_the_same_message_id_with_another_payload_is_another_event_however_often
     assert outcome.features_of(ANN_ID, at(60))["views_24h"] == 2
 
 
+def test_a_message_id_that_is_used_twice_is_flagged_with_the_record_that_did_it() -> None:
+    outcome = run(*YES, viewed(1, id="m1"), viewed(1, "p2", id="m1"), viewed(1, "p2", id="m1"), until=60)
+    (decision,) = outcome.decisions.values()
+    assert (decision.rule, decision.reason, decision.key) == ("dedupe", "same-id-other-payload", "m1")
+    assert decision.facts == {"record": "shop.web/0/3"}
+    effect = outcome.effects["conflict:shop.web/0/3"]
+    assert effect.type == "oncue.decision.same-id-other-payload"
+
+
+def test_ids_are_each_topics_own() -> None:
+    log = inputs([*YES, viewed(1, id="m1")], [viewed(1, "p2", id="m1")])
+    simulation = Simulation(retail(), log)
+    for step in cut_up(retail(), log):
+        simulation.cut(step)
+    outcome = simulation.finish().outcome()
+    assert outcome.decisions == {}
+    assert outcome.features_of(ANN_ID, at(60))["views_24h"] == 2
+
+
+def test_a_late_event_that_is_delivered_twice_counts_once() -> None:
+    late, days = viewed(1, id="m1"), 2 * 24 * 60
+    outcome = run(event("page", days, **ANN), late, late, until=days + 1)
+    assert outcome.features_of(ANN_ID, at(2))["views_30m"] == 1
+
+
 def test_a_message_that_comes_again_after_the_window_counts_again() -> None:
     days = 2 * 24 * 60
     outcome = run(viewed(1, id="m1"), event("page", days, **ANN), viewed(1, id="m1"), until=days + 1)

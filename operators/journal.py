@@ -1,0 +1,119 @@
+"""What a shard has done since its records were last written back, so that one operation can be undone.
+
+The store holds every record as it was written last. When an event makes a step raise, its customer's
+record is made again from there, with the same operations but for that one. Keeping the packs that
+were applied costs nothing an event; only after a failure they are looked through.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, NamedTuple, Protocol
+
+from operators.reference import History, Known, Table
+
+FIRE = -1  # in place of an operation's code: the customer's timers fired at the end of a cut
+
+
+class Done(NamedTuple):
+    """An operation, with the watermarks before and after its cut."""
+
+    op: tuple[Any, ...]
+    before: int
+    watermark: int
+
+
+class _Pack(Protocol):
+    before: int
+    watermark: int
+    operations: list[tuple[Any, ...]]
+
+
+class Journal:
+    """The packs applied since `clear`, and in `poison` the events and moves that none of them applied:
+    (place, offset) or the number of the move -> the error.
+
+    Operations with a code up to `last_code` are about a customer, `told` brings reference data.
+    """
+
+    def __init__(self, last_code: int, told: int) -> None:
+        self._last_code = last_code
+        self._told = told
+        self._applied: list[tuple[_Pack, list[str]]] = []
+        self._by_customer: defaultdict[str, list[tuple[int, Done]]] = defaultdict(list)
+        self._reference: list[tuple[int, Done]] = []
+        self._sorted = self._done = 0
+        self._known: dict[str, Known | None] = {}
+        self.poison: dict[Any, str] = {}
+
+    def add(self, pack: _Pack, fired: list[str]) -> None:
+        """`pack` was applied, and at its end the timers of the customers `fired`."""
+        self._applied.append((pack, fired))
+
+    def keep(self, key: str, table: Table) -> None:
+        """What is known of `key` in the reference data is about to change."""
+        if key not in self._known:
+            self._known[key] = _copied(table.get(key))
+
+    def known(self, now: Table) -> Table:
+        """The reference data as it was at `clear`."""
+        return _Then(self._known, now)
+
+    def clear(self) -> None:
+        """Every record was written back."""
+        if self._applied:
+            self._applied = []
+            self._by_customer.clear()
+            self._reference = []
+            self._sorted = self._done = 0
+            self._known = {}
+            self.poison = {}
+
+    def of(self, customer: str, pack: _Pack, until: tuple[Any, ...]) -> tuple[list[Done], list[Done]]:
+        """What was done to a customer and told to all: in earlier packs, and in the current one up to and
+        without the operation `until`."""
+        for one, fired in self._applied[self._sorted :]:
+            for op in one.operations:
+                if op[0] <= self._last_code:
+                    self._note(self._by_customer[op[1]], op, one)
+                elif op[0] == self._told:
+                    self._note(self._reference, op, one)
+            for id in fired:
+                self._note(self._by_customer[id], (FIRE, id), one)
+        self._sorted = len(self._applied)
+        now: list[Done] = []
+        for op in pack.operations:
+            if op is until:
+                break
+            if (op[0] <= self._last_code and op[1] == customer) or op[0] == self._told:
+                now.append(Done(op, pack.before, pack.watermark))
+        earlier = sorted([*self._by_customer.get(customer, ()), *self._reference])
+        return [done for _, done in earlier], now
+
+    def _note(self, rows: list[tuple[int, Done]], op: tuple[Any, ...], pack: _Pack) -> None:
+        rows.append((self._done, Done(op, pack.before, pack.watermark)))
+        self._done += 1
+
+
+class _Then(dict[str, Known]):
+    """Reference data as it was before what is in `kept` changed; what is written here stays here."""
+
+    def __init__(self, kept: dict[str, Known | None], now: Table) -> None:
+        self._kept = kept
+        self._now = now
+
+    def get(self, key: str, /) -> Known | None:  # type: ignore[override]
+        if key in self:
+            return self[key]
+        if key not in self._kept:
+            return self._now.get(key)
+        found = _copied(self._kept[key])
+        if found is not None:
+            self[key] = found
+        return found
+
+
+def _copied(known: Known | None) -> Known | None:
+    if known is None:
+        return None
+    return {kind: History(it.newest, list(it.versions)) for kind, it in known.items()}
