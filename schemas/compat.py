@@ -97,13 +97,11 @@ class _Comparison:
             extra = [value for value in narrow_values if value not in wide_values]
             return [self.change(path, f"the value {value!r}", None) for value in extra]
         if narrow_values is not None:
-            narrow = {"type": _type_of(narrow_values[0])}
+            narrow = _limits_of(narrow_values)
         if not _kind(wide):
             return []
         if _kind(wide) != _kind(narrow) and (_kind(wide), _kind(narrow)) != ("number", "integer"):
             return [self.change(path, _kind(narrow) or "any value", _kind(wide))]
-        if narrow_values is not None:
-            return []
         found = self.limits(wide, narrow, path)
         if _kind(wide) == "object":
             found += self.object(wide, narrow, path)
@@ -170,6 +168,12 @@ def _branches(schema: Schema, root: Schema) -> list[Schema]:
     kind = schema.get("type")
     if isinstance(kind, list):
         return [{**schema, "type": each} for each in kind]
+    values = _values(schema)
+    if values is not None:
+        return [
+            {"enum": [value for value in values if _type_of(value) == each]}
+            for each in sorted({_type_of(value) for value in values})
+        ]
     return [schema]
 
 
@@ -179,6 +183,16 @@ def _values(schema: Schema) -> list[Any] | None:
 
 def _kind(schema: Schema) -> str:
     return str(schema.get("type", ""))
+
+
+def _limits_of(values: list[Any]) -> Schema:
+    """The narrowest type that holds values of one type."""
+    kind = _type_of(values[0])
+    if kind == "string":
+        return {"type": kind, "minLength": min(map(len, values)), "maxLength": max(map(len, values))}
+    if kind in ("integer", "number"):
+        return {"type": kind, "minimum": min(values), "maximum": max(values)}
+    return {"type": kind}
 
 
 def _type_of(value: Any) -> str:

@@ -94,7 +94,7 @@ def examples() -> dict[str, dict[str, Any]]:
     chosen = {
         "trigger": trigger,
         "trigger-cancelled": _cancelled(trigger),
-        "profile": first(topics.PROFILES, trigger.key.encode()),
+        "profile": first(topics.PROFILES, f'"customer":"{trigger.key}"'.encode()),
         "identity": first(topics.IDENTITIES),
         "decision": first(topics.DECISIONS),
         "dead-letter": first(topics.DEAD_LETTERS),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from itertools import product
 from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
+from jsonschema import Draft202012Validator
 
 from schemas import compat, topics
 from schemas.compat import ADDITION, MODEL, REVISION, Change
@@ -70,6 +72,34 @@ def test_a_sender_breaks_when_less_is_accepted_and_not_when_more_is(narrow: Any,
 def test_a_consumer_breaks_when_more_is_sent_and_not_when_less_is(narrow: Any, wide: Any) -> None:
     assert [change.severity for change in for_consumers(wide, narrow)] == [ADDITION]
     assert {change.severity for change in for_consumers(narrow, wide)} == {MODEL}
+
+
+KINDS: list[Any] = [
+    int, float, bool, str, Short, Positive, str | None, str | int, Literal["web", "app"], Literal["web", 1],
+    list[int], list[str], list[Inner], list[InnerWithMore], dict[str, int], Inner, InnerWithMore, Any,
+]  # fmt: skip
+SAMPLES: list[Any] = [
+    None, True, 1, -1, 2.5, -2.5, "web", "app", "other", "longer than ten", [], [1], ["web"], [{"name": "x"}],
+    [{"name": "x", "colour": "red"}], {}, {"name": "x"}, {"name": "x", "colour": "red"}, {"size": "big"},
+    {"a": 1}, {"a": "b"}, {"name": "x", "size": "big"}, {"name": 1}, {"name": "x", "colour": 1},
+    [{"name": "x", "colour": 1}], [{"name": 1}], {"name": 1, "colour": "red"}, [2.5],
+]  # fmt: skip
+
+
+def test_a_sender_breaks_exactly_when_there_is_something_that_was_accepted_and_is_not() -> None:
+    """Every pair of kinds, by trying all samples; consumers are the same the other way round. A field that
+    is newly looked at may break a sender too, and is told apart as a REVISION."""
+    shapes = [shape("in", it=kind) for kind in KINDS]
+    accepts = [{i for i, it in enumerate(SAMPLES) if valid(one, {"it": it})} for one in shapes]
+    for (was, before), (now, after) in product(zip(shapes, accepts, strict=True), repeat=2):
+        severity = max((change.severity for change in compat.sender_changes(was, now)), default=0)
+        assert (severity >= REVISION) == bool(before - after), (was, now)
+        consumers = compat.consumer_changes(now, was)
+        assert any(change.severity == MODEL for change in consumers) >= (severity == MODEL), (now, was)
+
+
+def valid(schema: dict[str, Any], value: Any) -> bool:
+    return Draft202012Validator(schema).is_valid(value)
 
 
 def test_a_new_required_property_breaks_senders() -> None:
