@@ -41,9 +41,12 @@ def moment(raw: bytes) -> tuple[float | None, bytes]:
     try:
         event = orjson.loads(raw)
         key = str(event.get("anonymousId") or event.get("userId") or "").encode()
-        return datetime.fromisoformat(event["timestamp"]).timestamp(), key
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, AttributeError):
         return None, b""
+    try:
+        return datetime.fromisoformat(event["timestamp"]).timestamp(), key
+    except (ValueError, KeyError, TypeError):
+        return None, key
 
 
 def check(brokers: str, topic: str) -> None:

@@ -13,7 +13,7 @@ from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Record
 from schemas import topics
-from schemas.outbound import DeadLetter, Decision, Identity, Profile, Trigger
+from schemas.outbound import DeadLetter, Decision, Identity, Profile, Trigger, TriggerCancelled
 
 
 class Outcome:
@@ -22,7 +22,8 @@ class Outcome:
     def __init__(self, playbook: Playbook, effects: Iterable[Effect], found: Mapping[str, Record]) -> None:
         self.playbook = playbook
         self.effects = {effect.id: effect for effect in effects}
-        self.triggers = self._bodies(topics.TRIGGERS, Trigger)
+        self.triggers = self._bodies(topics.TRIGGERS, Trigger, "oncue.trigger.")
+        self.cancelled = self._bodies(topics.TRIGGERS, TriggerCancelled, "oncue.trigger-cancelled.")
         self.decisions = self._bodies(topics.DECISIONS, Decision)
         self.dead_letters = self._bodies(topics.DEAD_LETTERS, DeadLetter)
         # The last of each customer is what a compacted topic keeps.
@@ -80,6 +81,8 @@ class Outcome:
         record = self.customers.get(customer, Record(customer))
         return records.decode(customer, record.encode()).part(name)
 
-    def _bodies(self, topic: int, kind: type[Any]) -> dict[str, Any]:
+    def _bodies(self, topic: int, kind: type[Any], of: str = "") -> dict[str, Any]:
         decode = msgspec.json.Decoder(kind).decode
-        return {e.id: decode(e.body) for e in self.effects.values() if e.topic == topic}
+        return {
+            e.id: decode(e.body) for e in self.effects.values() if e.topic == topic and e.type.startswith(of)
+        }
