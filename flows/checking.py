@@ -29,6 +29,7 @@ def check(file: Path) -> dict[str, Any]:
         "notes": [one._asdict() for one in playbook.notes(text)],
         "scope": book.scope,
         "sources": book.topics,
+        "reference": book.reference,
         "identifiers": [policy.type for policy in book.policies],
         "measures": list(book.measures),
         "features": list(book.features),

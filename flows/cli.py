@@ -231,7 +231,7 @@ def replay_letters(
 def create(
     brokers: Brokers,
     config: Annotated[Path | None, typer.Option("--config", help="The playbook (YAML).")] = None,
-    partitions: Annotated[int, typer.Option(help="Partitions of the inbound topics.")] = 4,
+    partitions: Annotated[int, typer.Option(help="Partitions of each source's topic.")] = 4,
     replication: Annotated[int, typer.Option(help="Copies of each; -1: the broker's default.")] = -1,
 ) -> None:
     """Make the scope's topics that are missing, with the settings they need."""
@@ -248,6 +248,9 @@ def list_topics(config: Annotated[Path | None, typer.Option("--config")] = None)
     book = _load(config)
     for source, topic in book.topics.items():
         print(f"{topic}\tin\tcustomer\tsource {source}")
+    for it in names.REFERENCE:
+        if it.name in book.reference:
+            print(f"{book.reference[it.name]}\tin\t{it.keyed_by}\treference data")
     for code, output in enumerate(names.OUTPUTS):
         print(f"{names.output(book.scope, code)}\tout\t{output.keyed_by}")
     print(f"{names.order(book.scope)}\tinternal\t-")

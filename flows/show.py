@@ -32,7 +32,7 @@ def playbook(found: dict[str, Any]) -> None:
         return
     console.print(f"[bold]{escape(file)}[/]: good, scope {found['scope']}")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for kind in ("sources", "identifiers", "measures", "features"):
+    for kind in ("sources", "reference", "identifiers", "measures", "features"):
         table.add_row(kind, str(len(found[kind])), escape(", ".join(found[kind])))
     table.add_row("triggers", str(len(found["triggers"])))
     console.print(table)

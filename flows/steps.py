@@ -32,7 +32,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
-_unpack_history = msgspec.msgpack.Decoder(Known).decode
+_unpack_known = msgspec.msgpack.Decoder(Known).decode
 _unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
 
 
@@ -140,6 +140,9 @@ class Hot(Cache[Record]):
         del self[id]
 
 
+_NOTHING: Known = {}
+
+
 class Versions(Cache[Known]):
     """The shard's reference data. That nothing is known of an id is remembered like anything else."""
 
@@ -148,7 +151,7 @@ class Versions(Cache[Known]):
         if found is None:
             found = self._older(key)
             if found is None:
-                found = self._young[key] = {}
+                found = self._young[key] = _NOTHING
         return found
 
 
@@ -165,7 +168,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         engine = self._run.playbook.engine
         self._hot = Hot(store, b"c", Record.encode, records.decode, engine.hot_customers // engine.shards)
         self._versions = Versions(
-            store, b"v", _pack, lambda _, raw: _unpack_history(raw), engine.hot_reference // engine.shards
+            store, b"v", _pack, lambda _, raw: _unpack_known(raw), engine.hot_reference // engine.shards
         )
         self._timers = Timers(self._scan)
         raw = store.get(META)

@@ -93,10 +93,10 @@ class Findings:
 def verify(book: Playbook, brokers: str, state: Path) -> Findings:
     """Compare a run that has come to its end with what it must have come to."""
     found = Findings()
-    inputs = read(brokers, sorted(set(book.topics.values())))
+    inputs = read(brokers, book.inputs)
     outputs = read(brokers, [topics.output(book.scope, code) for code in range(len(topics.OUTPUTS))])
     markers, cuts = _cuts(read(brokers, [topics.order(book.scope)]), found)
-    places = [(topic, p) for topic, p, _ in markers[0].partitions if topic in book.topics.values()]
+    places = [(topic, p) for topic, p, _ in markers[0].partitions if topic in book.inputs]
     steps = _steps(markers, cuts)
     _check_ends(found, book, inputs, outputs, steps)
     outcome = replay(
