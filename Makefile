@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint types imports drift unit lock kafka soak bench-full clean
+.PHONY: truth demo test lint types imports drift unit lock kafka soak bench-full clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
@@ -43,6 +43,10 @@ kafka: $(STAMP)
 
 soak: $(STAMP)
 	$(BIN)/python -m tests.crash.soak
+
+# Every customer's features against a batch computation; FILE is UCI Online Retail as CSV, gzipped.
+truth: $(STAMP)
+	$(BIN)/python -m bench.truth_retail --file $(FILE)
 
 bench-full: $(STAMP)
 	$(BIN)/python -m bench.full

@@ -244,11 +244,12 @@ def columns_of(panes: Mapping[str, bytes], slot: str) -> Columns:
 
 
 def value(columns: Columns, feature: Feature, now: int) -> Any:
-    """The feature at `now` (ms). Counts and sums of nothing are 0, everything else is None. What is
-    known of the time after `now` is counted too."""
+    """The feature at `now` (ms), over the values since `now - window`, that moment included, or rather
+    since the first pane boundary from there. Counts and sums of nothing are 0, everything else is None.
+    What is known of the time after `now` is counted too."""
     tier = columns.get(feature.columns[0])
     aggregate = feature.aggregate
-    oldest = (now - feature.window) // feature.width if feature.window else -1
+    oldest = (now - feature.window - 1) // feature.width if feature.window else -1
     found = [pane for index, pane in tier.items() if index > oldest] if tier else []
     if aggregate == "count":
         return sum(found)

@@ -175,8 +175,10 @@ def test_a_window_is_wrong_by_less_than_a_pane_at_its_old_edge_and_exact_at_its_
 ) -> None:
     now = max(times, default=0) + later
     found = counted("count", window, [(at, True) for at in times], now)
-    exact = sum(at > now - window for at in times)
-    in_the_oldest_pane = sum(now - window < at < now - window + pane_width(window) for at in times)
+    exact = sum(at >= now - window for at in times)
+    in_the_oldest_pane = sum(now - window <= at < now - window + pane_width(window) for at in times)
+    if (now - window) % pane_width(window) == 0:
+        in_the_oldest_pane = 0
     assert exact - in_the_oldest_pane <= found <= exact
     assert pane_width(window) * 24 <= window
 
@@ -217,6 +219,6 @@ def test_every_aggregate_is_that_of_the_values_since_the_pane_boundary(
 ) -> None:
     now = max([at for at, _ in values], default=0) + later
     width = pane_width(window)
-    edge = -1 if width == LIFETIME else ((now - window) // width + 1) * width
+    edge = 0 if width == LIFETIME else -((window - now) // width) * width
     inside = [(at, value) for at, value in values if at >= edge]
     assert counted(aggregate, window, values, now) == by_hand(aggregate, inside, now)
