@@ -55,7 +55,10 @@ def run(
         raise typer.BadParameter("--on-gap is stop, earliest or latest")
     it = worker.open_run(config, brokers, state, on_gap)
     worker.prepare(it)
-    raise typer.Exit(worker.work(it) if workers == 1 else supervise(it, str(config), workers))
+    code = worker.work(it) if workers == 1 else supervise(it, str(config), workers)
+    if code == worker.AGAIN:
+        worker.start_again(it)
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -25,6 +25,7 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)
     timings: Timings = field(default_factory=Timings)
     incarnation: int = -1  # of the sequencer whose cuts this process works on, once it is known
+    again: bool = False  # this end is for a new start, because an input topic has grown
     newest: bytes | None = None  # the sequencer's last snapshot, in the process that has it
 
     def __post_init__(self) -> None:

@@ -10,12 +10,14 @@ import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import TopicPartition
 
-from flows import kafka
+from flows import kafka, metadata
+from flows import resume as resuming
 from flows.group import Group
 from flows.kafka import KafkaTrouble, Place
 from flows.orderlog import OrderLog, Written
 from flows.pace import Pace
 from flows.probe import Probe
+from flows.resume import Resume
 from flows.settings import Run
 from operators import headers, reference
 from operators.identifiers import Identifiers
@@ -30,23 +32,6 @@ SLACK = 100  # ms of event time that a partition may lag before it is asked abou
 PROBE_EVERY = 0.05  # seconds between questions for proof of idleness
 
 
-class Resume(msgspec.Struct, array_like=True, frozen=True):
-    """What a snapshot of the sequencer holds. Places are topic/partition."""
-
-    offsets: dict[str, int]
-    highest: dict[str, int]
-    number: int
-    watermark: int
-    position: int
-    incarnation: int
-    marker: Opened | None
-    ended: bool
-    ends_at: dict[str, int] | None
-    finished: bool
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Resume).decode
 _json = msgspec.json.Decoder()
 
 
@@ -63,7 +48,7 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
         durable = Points(self._run.directory.points, SEQUENCE)
         if resume_state is None and (point := durable.newest()) is not None:
             resume_state = point[1]  # restored from elsewhere, or repaired
-        return Sequencer(self._run, _decode(resume_state) if resume_state else None, durable)
+        return Sequencer(self._run, resuming.decode(resume_state) if resume_state else None, durable)
 
 
 class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
@@ -90,6 +75,11 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._names = [kafka.show(place) for place in self._places]
         self._index = {place: index for index, place in enumerate(self._places)}
         self._kinds = [run.kinds[topic] for topic, _ in inputs if topic in run.kinds]
+        named = {topic for topic, _ in self._places} | {run.order}
+        self._ids = metadata.identities(run.brokers, sorted(named))
+        self._watch = metadata.Watch(
+            run.brokers, {topic: counts[topic] for topic in run.inputs}, self._ids, self._times.refresh / 1000
+        )
         self._front = Front(len(inputs), len(internals), self._times.alignment, len(self._kinds))
         self._paused: set[int] = set()
         self._limit = max(1000, HELD_EVENTS // len(inputs))
@@ -108,6 +98,10 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
 
     def _open(self, resume: Resume | None) -> None:
         front = self._front
+        if resume and resume.marker and not resuming.is_same(self._run.order, resume.marker.ids, self._ids):
+            raise KafkaTrouble(
+                f"{self._run.order}: {metadata.ANEW}. Move the state directory away to start over"
+            )
         log = self._log = OrderLog(
             self._run.brokers,
             self._run.order,
@@ -116,10 +110,15 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             resume.marker if resume else None,
         )
         repeat = log.read()
-        marker = self._first_marker(resume, repeat)
-        starts = self._starts(resume, marker)
+        markers = list({id(it.marker): it.marker for it in repeat}.values())
+        starts = [
+            resuming.start(
+                place, resume, markers, self._ids, kafka.bounds(self._channels, place), self._run.on_gap
+            )
+            for place in self._places
+        ]
         log_marker = Opened(
-            self._run.playbook.hash, [(t, p, starts[i]) for i, (t, p) in enumerate(self._places)]
+            self._run.playbook.hash, [(t, p, starts[i]) for i, (t, p) in enumerate(self._places)], self._ids
         )
         repeat += log.open(log_marker)
         self._marker = log_marker
@@ -141,36 +140,6 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             (self._internals, range(front.inputs, front.size)),
         ):
             client.assign([TopicPartition(*self._places[i], starts[i]) for i in indexes])
-
-    def _first_marker(self, resume: Resume | None, repeat: list[Written]) -> Opened | None:
-        return resume.marker if resume else repeat[0].marker if repeat else None
-
-    def _starts(self, resume: Resume | None, marker: Opened | None) -> list[int]:
-        """Where to read on: behind the state, else where the first incarnation began, else at the oldest."""
-        begun = {kafka.show((t, p)): begin for t, p, begin in marker.partitions} if marker else {}
-        starts = []
-        for place, name in zip(self._places, self._names, strict=True):
-            low, high = kafka.bounds(self._channels, place)
-            at = (resume.offsets if resume else begun).get(name, low)
-            if not low <= at <= high:
-                at = self._gap(name, at, low, high)
-            starts.append(at)
-        return starts
-
-    def _gap(self, name: str, at: int, low: int, high: int) -> int:
-        if self._run.on_gap == "earliest":
-            return low
-        if self._run.on_gap == "latest":
-            return high
-        what = (
-            f"was trimmed: {low - at} records that were not read yet are gone"
-            if at < low
-            else "ends before that: the topic was made anew"
-        )
-        raise KafkaTrouble(
-            f"{name} should be read from offset {at}, but it {what} (it holds {low} to {high}). Restore the "
-            "records, or accept the gap with --on-gap earliest (read what is left) or --on-gap latest"
-        )
 
     def _check_playbook(self, repeat: list[Written]) -> None:
         made_by = {it.marker.playbook for it in repeat}
@@ -205,6 +174,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 self._distrust()
             return [self._release(self._pending, self._log.confirm())]
         if self._run.stop.is_set():
+            raise StopIteration
+        if self._watch.grown(now):
+            self._run.again = True
             raise StopIteration
         if self._pace.full:
             return []
@@ -249,15 +221,15 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         )
         if before is not None:
             self._settle(before)
-        self._run.newest = _encode(self._newest)
+        self._run.newest = resuming.encode(self._newest)
         return self._run.newest
 
     def _settle(self, resume: Resume) -> None:
         """The epoch of this snapshot is durable everywhere: any later snapshot of Bytewax proves it."""
         if resume.number > self._settled:
             self._settled = resume.number
-            self._durable.keep(resume.number, _encode(resume))
-            self._group.commit(_inputs(self._run, resume))
+            self._durable.keep(resume.number, resuming.encode(resume))
+        self._group.commit(resuming.offsets_of(self._run, resume))
 
     def close(self) -> None:
         self._channels.close()
@@ -271,11 +243,13 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if self._pace.full:
             return []
         written = self._repeat[0]
-        names = [kafka.show((topic, partition)) for topic, partition, _ in written.marker.partitions]
-        index = {name: i for i, name in enumerate(self._names)}
-        cut = msgspec.structs.replace(
-            written.cut, ends={index[names[i]]: end for i, end in written.cut.ends.items()}
-        )
+        marker = written.marker
+        ends = {}
+        for i, end in written.cut.ends.items():
+            topic, partition, _ = marker.partitions[i]
+            if resuming.is_same(topic, marker.ids, self._ids):  # else its records are gone, as was accepted
+                ends[self._index[topic, partition]] = end
+        cut = msgspec.structs.replace(written.cut, ends=ends)
         if not self._front.has(cut):
             self._poll(cut.ends)
             if not self._front.has(cut):
@@ -365,7 +339,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         elif kafka.gone(error):
             at = self._front.arrived_to[self._index[place]]
             low, high = kafka.bounds(self._channels, place)
-            self._gap(kafka.show(place), at, low, high)
+            resuming.over_the_gap(self._run.on_gap, place, at, False, low, high)
             raise KafkaTrouble(f"{kafka.show(place)}: start again to go on with --on-gap {self._run.on_gap}")
         elif not kafka.passing(error):
             raise KafkaTrouble(f"cannot read {kafka.show(place)}: {error.str()}")
@@ -413,22 +387,6 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if indexes:
             self._last_probe = now
             self._probe.ask(indexes, until)
-
-
-def conclude(run: Run) -> None:
-    """After a clean end of the dataflow: its last epoch is durable too."""
-    if run.newest is None:
-        return
-    resume = _decode(run.newest)
-    if resume.number:
-        Points(run.directory.points, SEQUENCE).keep(resume.number, run.newest)
-        Group(run.brokers, f"oncue-{run.scope}").finish(_inputs(run, resume))
-
-
-def _inputs(run: Run, resume: Resume) -> list[TopicPartition]:
-    """How far every input partition is worked off, for the consumer group that lag tools look at."""
-    places = [(name.rpartition("/"), offset) for name, offset in resume.offsets.items()]
-    return [TopicPartition(topic, int(p), offset) for (topic, _, p), offset in places if topic in run.inputs]
 
 
 _FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}

@@ -14,7 +14,7 @@ import sys
 import time
 
 from flows.settings import Run
-from flows.worker import TROUBLE
+from flows.worker import AGAIN, TROUBLE
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 QUICK = 10.0  # a run shorter than this counts towards a crash loop
@@ -44,6 +44,9 @@ def supervise(run: Run, config: str, workers: int) -> int:
             return 0
         if code == TROUBLE:
             return TROUBLE
+        if code == AGAIN:
+            _say("an input topic has new partitions; all start again")
+            continue
         quick = quick + 1 if time.monotonic() - began < QUICK else 0
         if quick >= MOST_QUICK:
             _say(f"{quick} crashes in a row, giving up; the cause is above")

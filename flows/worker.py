@@ -10,6 +10,7 @@ import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from typing import NoReturn
 
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
@@ -18,8 +19,8 @@ from flows import kafka
 from flows.customer import topology
 from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
+from flows.resume import conclude
 from flows.settings import Run
-from flows.source import conclude
 from operators import playbook
 from state.errors import StateError
 
@@ -27,6 +28,7 @@ RECOVERY_PARTITIONS = 4
 CRASHED = 1  # the same command continues
 TROUBLE = 2  # exit code: something that a person has to mend
 CLOCK_WENT_BACK = 75
+AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
 
 
 def prepare(run: Run) -> None:
@@ -77,7 +79,14 @@ def work(run: Run, addresses: list[str] | None = None, index: int = 0) -> int:
     finally:
         run.timings.write()
     conclude(run)
-    return 0
+    return AGAIN if run.again and not run.stop.is_set() else 0
+
+
+def start_again(run: Run) -> NoReturn:
+    """Become the same command anew; the process id stays."""
+    print("oncue: an input topic has new partitions; starting again", file=sys.stderr, flush=True)
+    os.close(run.directory.lock_handle)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def explain(error: BaseException) -> int:

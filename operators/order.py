@@ -32,11 +32,13 @@ NEVER = 1 << 62
 class Opened(msgspec.Struct, array_like=True, tag="open", gc=False):
     """A new incarnation of the sequencer; cuts that an older one appends after it are void.
 
-    `partitions` are (topic, partition, offset from which this incarnation reads).
+    `partitions` are (topic, partition, offset from which this incarnation reads); `ids` the broker's id
+    of each topic, as far as it gives one.
     """
 
     playbook: str
     partitions: list[tuple[str, int, int]]
+    ids: dict[str, str] = {}
 
 
 class Cut(msgspec.Struct, array_like=True, tag="cut", gc=False):

@@ -89,6 +89,7 @@ class Times(NamedTuple):
     grace: int
     idle_delay: int
     settle: int
+    refresh: int
     dedupe: int
 
 

@@ -127,8 +127,9 @@ class Engine(Section):
     """How the scope runs. `shards` and `partitions` are fixed once a state directory exists.
 
     `idle: follow`: when all partitions are proven empty, time follows the broker's clock, `idle_delay`
-    behind it. `settle`: how long after an outage of the broker emptiness is not believed. `hot_*`: how
-    many of each are kept decoded in memory, over all shards.
+    behind it. `settle`: how long after an outage of the broker emptiness is not believed. `refresh`: how
+    often input topics are looked at for new partitions. `hot_*`: how many of each are kept decoded in
+    memory, over all shards.
     """
 
     shards: int = 8
@@ -142,6 +143,7 @@ class Engine(Section):
     idle: Literal["follow", "hold"] = "follow"
     idle_delay: str = "2s"
     settle: str = "10s"
+    refresh: str = "30s"
     dedupe: str = "24h"
     hot_customers: int = 50_000
     hot_identifiers: int = 250_000
