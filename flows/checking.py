@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from operators import playbook
-from operators.playbook import BadPlaybook, Playbook, Rule
+from operators.playbook import BadPlaybook, Playbook
+from operators.rules import Rule
 from operators.shapes import Mistake
 from schemas.durations import show
 
@@ -43,10 +44,15 @@ def describe(book: Playbook, rule: Rule) -> str:
     if rule.kind == "absence":
         said = f"{begins}, then no {ends or 'more of it'} for {show(rule.wait)}"
     elif rule.kind == "repeat":
-        said = f"{begins} {rule.times} times within {show(rule.within)}"
+        times = "times" if rule.what is None else "times with something different"
+        said = f"{begins} {rule.times} {times} within {show(rule.within)}"
         said += f", no {ends} in between" if ends else ""
+    elif rule.kind == "threshold":
+        assert rule.when is not None
+        said = f"{rule.when.text} after {begins}" + (f", until {ends}" if ends else "")
     else:
-        said = f"{rule.kind} of {begins}" + (f", unless {ends}" if ends else "")
+        said = f"{begins} with less than within {show(rule.within)} before"
+        said += f", no {ends} in between" if ends else ""
     return f"{said} -> {rule.channel}, {rule.purpose}"
 
 

@@ -13,24 +13,22 @@ from zlib import crc32
 
 import msgspec
 
-from operators import dedupe, effects, features, patterns, profiles, records
+from operators import dedupe, effects, features, profiles, records
 from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
-from operators.events import BadEvent, Reader, Reading, Sign
+from operators.events import BadEvent, Reader, Reading
+from operators.intents import Intents, alarm_of
 from operators.journal import FIRE, Done, Journal
-from operators.patterns import Patterns
-from operators.playbook import Playbook, Rule
+from operators.playbook import Playbook
 from operators.records import Core, Queue, Record
 from operators.reference import Reference, Table, key_of
 from operators.timers import Timers
-from operators.triggers import decide, failed
 
 EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE = range(8)
 Operation = tuple[Any, ...]
 
 TIMERS_PER_CUT = 5_000
-MANY_KEYS = 16  # of one rule and customer: every so many, those without consequence are forgotten
 LEDGER_EVERY = 256
 
 
@@ -105,7 +103,7 @@ class Customers:
         self._records = records_
         self._timers = timers
         self._plan = playbook.plan
-        self._grace = playbook.times.grace
+        self._intents = Intents(playbook)
         self._window = playbook.times.dedupe
         self._fatal = fatal
         self._known = known
@@ -116,7 +114,6 @@ class Customers:
         self._effects: list[Effect] = []
         self._profiles: dict[str, Effect] = {}  # of this cut, by customer
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
-        self._arrived = 0
         self._topics: dict[str, int] = {}  # place -> checksum of its topic
         self._journal = Journal(MOVED, REFERENCE)
         self._drained: Operation | None = None  # the held operation that is being applied
@@ -127,8 +124,9 @@ class Customers:
         return reference, Reader(self._playbook, enrichment)
 
     def apply(self, pack: Pack) -> list[Effect]:
-        out = self._effects = []
-        self._arrived = pack.arrived
+        intents = self._intents
+        out = self._effects = intents.effects = []
+        intents.arrived = pack.arrived
         before, watermark = pack.before, pack.watermark
         records_, tally = self._records, self.tally
         for op in pack.operations:
@@ -172,7 +170,7 @@ class Customers:
                 out.append(Effect(*op[1]))
             elif code == TALLY:
                 out.append(effects.ledger(pack.number, "in", op[1]))
-        self._arrived = pack.arrived
+        intents.arrived = pack.arrived
         due = self._timers.due(watermark, TIMERS_PER_CUT)
         for customer in due:
             record = records_.get(customer)
@@ -220,7 +218,9 @@ class Customers:
         the cut that is `now` worked on."""
         attempt = copy(self)
         found = attempt._records = _Scratch()
-        attempt._timers, attempt.tally, attempt._effects = Timers(lambda low, high: ()), Tally({}), []
+        attempt._timers, attempt.tally = Timers(lambda low, high: ()), Tally({})
+        attempt._intents = Intents(self._playbook)
+        attempt._effects = attempt._intents.effects
         if self._playbook.reference:
             attempt._reference, attempt._reader = self._enriched(self._journal.known(self._known))
         stored = self._records.stored(id)
@@ -241,7 +241,7 @@ class Customers:
         self._profiles.update(attempt._profiles)
         if id in found:
             self._records.touch(found[id])
-            self._timers.reset(id, -1 if _waiting(found[id]) else _alarm(found[id].part("core")))
+            self._timers.reset(id, -1 if _waiting(found[id]) else alarm_of(found[id].part("core")))
         else:
             self._records.drop(id)
             self._timers.reset(id, -1)
@@ -282,8 +282,8 @@ class Customers:
 
     def _retire(self, record: Record, winner: str, number: int, at: int) -> None:
         if self._profile_every:
-            self._profiles[record.id] = profiles.merged(record, winner, at, self._arrived)
-        alarm = _alarm(record.part("core"))
+            self._profiles[record.id] = profiles.merged(record, winner, at, self._intents.arrived)
+        alarm = alarm_of(record.part("core"))
         record.drop("queue")
         body = MoveBody(number, record.id, winner, record.encode())
         self._effects.append(effects.move(number, winner, msgspec.msgpack.encode(body)))
@@ -296,7 +296,7 @@ class Customers:
         early = queue.early.pop(number, None)
         if early is None:
             # Its timers stand still from here: the alarm comes back when the queue has drained.
-            self._timers.set(record.id, _alarm(record.part("core")), -1)
+            self._timers.set(record.id, alarm_of(record.part("core")), -1)
             queue.waiting, queue.decided = number, decided
         else:
             self._absorb(record, number, early, decided)
@@ -316,23 +316,19 @@ class Customers:
 
     def _absorb(self, record: Record, number: int, payload: bytes, decided: int, armed: bool = True) -> None:
         core: Core = record.part("core")
-        old = _alarm(core) if armed else -1
+        old = alarm_of(core) if armed else -1
         error = self._journal.poison.get(number)
         if error is not None:
-            self._effects.append(effects.dead_move(number, record.id, self._arrived, error, payload))
-            self._timers.set(record.id, old, _alarm(core))
+            self._effects.append(effects.dead_move(number, record.id, self._intents.arrived, error, payload))
+            self._timers.set(record.id, old, alarm_of(core))
             self._records.touch(record)
             return
         theirs = records.decode(record.id, payload)
         records.merge(record, theirs, self._plan)
-        for rule in self._playbook.rules.values():
-            if rule.kind == "absence" and record.has(rule.part):
-                # A basket that only the merge has filled gives no reason for what is past.
-                patterns.settle(record.part(rule.part), decided - rule.wait - self._grace, rule.basket)
-                self._plan_alarm(record, rule)
+        self._intents.settle(record, decided, f"move:{number}")
         if self._profile_every:
             profiles.plan(record.part("core"), decided, self._profile_every)
-        self._timers.set(record.id, old, _alarm(record.part("core")))
+        self._timers.set(record.id, old, alarm_of(record.part("core")))
         self._records.touch(record)
 
     def _drain(self, record: Record, queue: Queue, before: int, watermark: int) -> None:
@@ -393,149 +389,55 @@ class Customers:
             _consent(core, reading, at)
         if reading.row is not None:
             features.add(record.part("m"), self._plan, reading.form, reading.row)
+        if reading.addresses:
+            _addresses(core, reading.addresses)
+        alarm = alarm_of(core)
         if self._profile_every and profiles.ALARM not in core.alarms and (reading.row or reading.consent):
-            alarm = _alarm(core)
             profiles.plan(core, max(at, before), self._profile_every)
-            self._rearm(record, alarm)
+        self._intents.arrived = arrived
         if reading.signs:
-            alarm = _alarm(core)
-            self._arrived = arrived
-            for sign in reading.signs:
-                self._react(record, sign, at, message, before)
-            if core.alarms or alarm >= 0:
-                self._rearm(record, alarm)
+            self._intents.react(record, reading.signs, at, message, before)
+        if reading.consent is not None and not reading.consent.granted:
+            self._intents.cancel(record, at, message, before)
+        if core.alarms or alarm >= 0:
+            self._rearm(record, alarm)
         row["accepted"] += 1
         if known is dedupe.OTHER:
             row["conflicting"] += 1
             self._effects.append(effects.conflict(record.id, place, offset, at, arrived, message))
 
-    def _react(self, record: Record, sign: Sign, at: int, message: str, before: int) -> None:
-        rule, begins, _ = sign.reaction
-        mine: Patterns = record.part(rule.part)
-        if begins:
-            for key in sign.keys or ("",):
-                self._begin(record, rule, mine, key, sign, at, message, before)
-        elif sign.keys:
-            for key in sign.keys:
-                patterns.stop(mine, key, at)
-        else:
-            patterns.stop(mine, None, at)
-        if rule.kind == "absence":
-            self._plan_alarm(record, rule)
-
-    def _begin(
-        self,
-        record: Record,
-        rule: Rule,
-        mine: Patterns,
-        key: str,
-        sign: Sign,
-        at: int,
-        message: str,
-        before: int,
-    ) -> None:
-        if key not in mine.keys and len(mine.keys) % MANY_KEYS == MANY_KEYS - 1:
-            patterns.forget(mine, at - rule.horizon, rule.basket)
-        pattern = patterns.touch(mine, key, at, message)
-        if sign.line is not None:
-            patterns.add_line(pattern, sign.line)
-        if rule.kind == "repeat":
-            patterns.add_time(pattern, at)
-            if patterns.repeated(mine, pattern, rule.within) >= rule.times:
-                self._decide(record, rule, mine, key, pattern.since, max(before, at))
-                pattern.times = []
-
-    # --- time ------------------------------------------------------------------------------------------
-
     def _fire_before(self, record: Record, before: int, watermark: int, at: int) -> None:
         """What was due before an event at `at` is decided before the event is applied."""
         core: Core = record.part("core")
         if core.alarms:
-            alarm = _alarm(core)
             limit = max(before, min(at, watermark))
-            if alarm <= limit:
+            if alarm_of(core) <= limit:
                 self._fire(record, limit, max(before, watermark))
-                self._rearm(record, alarm)
 
     def _fire_due(self, record: Record, watermark: int) -> None:
         """The alarm of this customer went off."""
         if not _waiting(record):
-            alarm = _alarm(record.part("core"))
-            self._fire(record, watermark, watermark)
-            self._rearm(record, alarm, was_set=False)
+            self._fire(record, watermark, watermark, was_set=False)
 
-    def _fire(self, record: Record, limit: int, watermark: int) -> None:
-        """Decide every absence due by `limit`, in (due, rule, key) order."""
+    def _fire(self, record: Record, limit: int, watermark: int, was_set: bool = True) -> None:
+        """Everything due by `limit`. `was_set`: the customer's timer has not gone off."""
         core: Core = record.part("core")
-        due: list[tuple[int, str, str]] = []
-        for name, alarm in list(core.alarms.items()):
-            rule = self._playbook.rules.get(name)
-            if alarm > limit or rule is None:
-                continue
-            try:
-                due += self._due(record, rule, limit)
-            except Exception as error:
-                self._give_up(record, rule, limit, error)
-        for at, name, key in sorted(due):
-            rule = self._playbook.rules[name]
-            self._decide(record, rule, record.part(rule.part), key, at, watermark)
+        alarm = alarm_of(core)
         due_profile = core.alarms.get(profiles.ALARM, limit + 1)
+        self._intents.fire(record, limit, watermark)
         if due_profile <= limit and self._profile_every:
+            arrived = self._intents.arrived
             try:
-                told = profiles.profile(self._playbook, record, due_profile, self._arrived)
-                self._profiles[record.id] = told
+                self._profiles[record.id] = profiles.profile(self._playbook, record, due_profile, arrived)
             except Exception as error:
                 self._effects.append(
-                    effects.dead_part(record.id, "profile", due_profile, self._arrived, error, b"")
+                    effects.dead_part(record.id, "profile", due_profile, arrived, error, b"")
                 )
-        for name in [name for name, alarm in core.alarms.items() if alarm <= limit]:
-            rule = self._playbook.rules.get(name)
-            if rule is None:
-                del core.alarms[name]
-                continue
-            try:
-                self._plan_alarm(record, rule)
-            except Exception as error:
-                self._give_up(record, rule, limit, error)
+        self._rearm(record, alarm, was_set)
         self._records.touch(record)
 
-    def _due(self, record: Record, rule: Rule, limit: int) -> list[tuple[int, str, str]]:
-        mine: Patterns = record.part(rule.part)
-        return [
-            (pattern.since + rule.wait, rule.name, key)
-            for key, pattern in mine.keys.items()
-            if pattern.since + rule.wait + self._grace <= limit
-            and patterns.is_open(mine, pattern, rule.basket)
-        ]
-
-    def _give_up(self, record: Record, rule: Rule, at: int, error: Exception) -> None:
-        """What is open of a rule makes its timer raise: put it aside, or it would for ever."""
-        core: Core = record.part("core")
-        core.alarms.pop(rule.name, None)
-        part = record.remove(rule.part)
-        self._effects.append(effects.dead_part(record.id, rule.name, at, self._arrived, error, part))
-
-    def _decide(self, record: Record, rule: Rule, mine: Any, key: str, now: int, watermark: int) -> None:
-        try:
-            effect = decide(self._playbook, rule, record, mine, key, now, watermark, self._arrived)
-        except Exception as error:
-            self._effects += failed(self._playbook, rule, record, mine, key, now, self._arrived, error)
-            return
-        if effect is not None:
-            self._effects.append(effect)
-
-    def _plan_alarm(self, record: Record, rule: Rule) -> None:
-        """When this rule's next absence is due."""
-        core: Core = record.part("core")
-        mine = record.part(rule.part)
-        open_since = [p.since for p in mine.keys.values() if patterns.is_open(mine, p, rule.basket)]
-        if open_since:
-            core.alarms[rule.name] = min(open_since) + rule.wait + self._grace
-        else:
-            core.alarms.pop(rule.name, None)
-
     def _rearm(self, record: Record, old: int, was_set: bool = True) -> None:
-        new = _alarm(record.part("core"))
+        new = alarm_of(record.part("core"))
         if new != old or not was_set:
             self._timers.set(record.id, old, new)
 
@@ -552,10 +454,6 @@ def _waiting(record: Record) -> bool:
     return record.has("queue") and record.part("queue").waiting != 0
 
 
-def _alarm(core: Core) -> int:
-    return min(core.alarms.values()) if core.alarms else -1
-
-
 def _consent(core: Core, reading: Reading, at: int) -> None:
     consent = reading.consent
     assert consent is not None
@@ -568,3 +466,14 @@ def _name(op: Operation) -> Any:
     if op[0] == EVENT:
         return op[3], op[4]
     return op[2] if op[0] in (EXPECT, MOVED) else None
+
+
+def _addresses(core: Core, found: list[tuple[str, int]]) -> None:
+    """Notes addresses and when they failed; a failure that names no address is of all of its kind."""
+    for name, failed in found:
+        if name.endswith(":"):
+            core.addresses |= {
+                known: max(failed, at) for known, at in core.addresses.items() if known.startswith(name)
+            }
+        elif failed > core.addresses.get(name, -2):
+            core.addresses = records.CORE_MERGES["addresses"](core.addresses, {name: failed})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 
 from operators import patterns
 from operators.enrichment import Enrichment
+from operators.expressions import Expression
+from operators.identifiers import Identifiers
 from operators.measures import BadValue, Form
-from operators.money import minor_units
-from operators.playbook import Playbook, Reaction
+from operators.money import millionths, minor_units
+from operators.playbook import Playbook
+from operators.rules import LINE, NUMBER, Reaction, Rule
 from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Event
 
 
@@ -22,23 +27,28 @@ class BadEvent(ValueError):
         self.reason = reason
 
 
-class Sign(NamedTuple):
-    """An event as a rule sees it. No keys: the one default, or, for an `unless`, all of them."""
+# An event as a rule sees it: the rule, whether it begins or ends something there, the keys (none: all of
+# them end), and what the rule looks at: the line of a basket, a thing, a number.
+Sign = tuple[Rule, bool, Sequence[str], Any]
 
-    reaction: Reaction
-    keys: list[str]
-    line: patterns.Line | None = None
+# Events that say that an address does not work, and what kind of address it is.
+FAILURES = {
+    "Email Bounced": "email", "Email Marked as Spam": "email", "Unsubscribed": "email",
+    "SMS Failed": "phone", "Push Notification Bounced": "push", "Application Uninstalled": "push",
+}  # fmt: skip
 
 
 class Reading(NamedTuple):
     """What the playbook takes from an event: its values as a row of a form (see `operators/measures.py`),
-    what it says to rules, and the consent if it is one."""
+    what it says to rules, the consent if it is one, and the addresses it names: "email:" and a checksum,
+    and when it was found not to work (-1: it is only named)."""
 
     message: str
     form: str
     row: list[Any] | None
     signs: list[Sign]
     consent: ConsentUpdated | None
+    addresses: list[tuple[str, int]]
 
 
 class _Plan(NamedTuple):
@@ -55,6 +65,7 @@ class Reader:
     def __init__(self, playbook: Playbook, enrichment: Enrichment | None = None) -> None:
         self._playbook = playbook
         self._currency = playbook.currency
+        self._identifiers = Identifiers(playbook.policies, playbook.region)
         self._fill = enrichment.fill if enrichment is not None else None
         self._plans: dict[str, _Plan] = {}
         self._sources: dict[str, str] = {}
@@ -96,9 +107,15 @@ class Reader:
                 row = form.row(event, at, self._sources.get(place) or self._source(place))
             except BadValue as error:
                 raise BadEvent(error.reason, str(error)) from None
-        signs = [self._sign(it, name, properties, checked, at) for it in reactions] if reactions else []
+        signs = self._signs(reactions, name, properties, checked, at) if reactions else []
         consent = checked if contract is ConsentUpdated else None
-        return Reading(event.messageId, form.text if form is not None else "", row, signs, consent)
+        context = event.context
+        named = event.traits is not None or (
+            context is not None and (context.traits is not None or context.device is not None)
+        )
+        addresses = self._addresses(event, name, at) if named or name in FAILURES else []
+        text = form.text if form is not None else ""
+        return Reading(event.messageId, text, row, signs, consent, addresses)
 
     def _plan(self, name: str) -> _Plan:
         book = self._playbook
@@ -115,18 +132,92 @@ class Reader:
         source = self._sources[place] = names[0] if names else topic
         return source
 
-    def _sign(self, reaction: Reaction, name: str, properties: dict[str, Any], checked: Any, at: int) -> Sign:
-        rule = reaction.rule
-        keys = reaction.key(properties) if reaction.key is not None else []
-        for key in keys:
-            if type(key) is not str:
-                raise BadEvent("wrong-property", f"{name}: a key must be text, got {key!r:.40}")
-        if not (rule.basket and reaction.begins):
-            return Sign(reaction, keys)
+    def _signs(
+        self, reactions: tuple[Reaction, ...], name: str, properties: dict[str, Any], checked: Any, at: int
+    ) -> list[Sign]:
+        found: list[Sign] = []
+        keys: Sequence[str]
+        what: Any
+        for rule, begins, key, field, only, takes, what_field in reactions:
+            if only is not None and not self._counts(only, rule, name, properties):
+                continue
+            if field:
+                value = properties.get(field)
+                keys = () if value is None else (value,)
+            else:
+                keys = () if key is None else key(properties)
+            for one in keys:
+                if type(one) is not str:
+                    raise BadEvent("wrong-property", f"{name}: a key must be text, got {one!r:.40}")
+            if begins and not keys:
+                if not rule.keyless:
+                    continue
+                keys = ("",)
+            what = None
+            if takes == LINE:
+                what = self._line(rule, name, properties, checked, at)
+            elif takes:
+                what = properties.get(what_field) if what_field else self._first(rule, properties)
+                if takes == NUMBER:
+                    what = self._amount(rule, name, what, properties)
+                elif what is not None and type(what) is not str:
+                    said = f"{name}: trigger {rule.name}: expected text, got {what!r:.60}"
+                    raise BadEvent("wrong-property", said)
+                if what is None:
+                    continue
+            found.append((rule, begins, keys, what))
+        return found
+
+    def _first(self, rule: Rule, properties: dict[str, Any]) -> Any:
+        return next(iter(rule.what(properties)), None) if rule.what is not None else None
+
+    def _counts(self, only: Expression, rule: Rule, name: str, properties: dict[str, Any]) -> bool:
+        try:
+            return only.test(properties)
+        except Exception as error:
+            said = f"{name}: trigger {rule.name}, only: {type(error).__name__}: {error}"
+            raise BadEvent("condition-failed", said) from None
+
+    def _line(
+        self, rule: Rule, name: str, properties: dict[str, Any], checked: Any, at: int
+    ) -> patterns.Line:
         try:
             line = checked if type(checked) is CartChanged else msgspec.convert(properties, CartChanged)
             price = None if line.price is None else minor_units(line.price, self._currency)
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
         quantity = -line.quantity if name in rule.removes else line.quantity
-        return Sign(reaction, keys, patterns.Line(at, line.product_id, quantity, price, line.name))
+        return patterns.Line(at, line.product_id, quantity, price, line.name)
+
+    def _amount(self, rule: Rule, name: str, value: Any, properties: dict[str, Any]) -> int | None:
+        """A number in exact units; None when there is none, or in another currency."""
+        try:
+            if value is None:
+                return None
+            if rule.unit == "number":
+                return millionths(value)
+            given = properties.get("currency")
+            if given is not None and given != self._currency:
+                return None
+            return minor_units(value, self._currency)
+        except ValueError as error:
+            raise BadEvent("wrong-property", f"{name}: trigger {rule.name}: {error}") from None
+
+    def _addresses(self, event: Event, name: str, at: int) -> list[tuple[str, int]]:
+        keys: list[str] = []
+        context = event.context
+        for traits in (event.traits, context.traits if context is not None else None):
+            if traits is not None:
+                email = self._identifiers.email_key(traits.email) if traits.email else None
+                phone = self._identifiers.phone_key(traits.phone) if traits.phone else None
+                keys += [key for key in (email, phone) if key is not None]
+        if context is not None and context.device is not None and context.device.token:
+            keys.append(f"push:{context.device.token}")
+        failed = FAILURES.get(name)
+        found = {}
+        for key in keys:
+            kind, _, address = key.partition(":")
+            found[f"{kind}:{crc32(address.encode()):08x}"] = at if kind == failed else -1
+        if failed is not None and not any(when == at for when in found.values()):
+            found[f"{failed}:"] = at
+        return list(found.items())

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from operators.playbook import Rule
 from operators.records import Core
+from operators.rules import Rule
 
 
 def held_back(core: Core, rule: Rule, now: int, late: int) -> str:
@@ -18,7 +18,18 @@ def held_back(core: Core, rule: Rule, now: int, late: int) -> str:
         return "consent-unknown"
     if not consent[1]:
         return "consent-refused"
+    if rule.address and not _reachable(core, rule.address, consent[0]):
+        return "unreachable"
     last = core.cooldowns.get(rule.name)
     if last is not None and now - last < rule.cooldown:
         return "cooldown"
     return ""
+
+
+def _reachable(core: Core, kind: str, consented: int) -> bool:
+    """Whether an address of this kind is known that works. One that failed counts again when the customer
+    has consented since: they took the trouble, let it be tried once more."""
+    prefix = f"{kind}:"
+    return any(
+        failed < 0 or failed < consented for name, failed in core.addresses.items() if name.startswith(prefix)
+    )

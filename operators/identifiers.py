@@ -93,6 +93,11 @@ class Identifiers:
         email = self._email(raw)
         return None if email is None or email in self._junk.get("email", JUNK) else f"email:{email}"
 
+    def phone_key(self, raw: str) -> str | None:
+        """A phone number in its normal form, `phone:+1...`; None when it is junk. It identifies nobody."""
+        phone = self._phone(raw)
+        return None if phone is None else f"phone:{phone}"
+
     def _plain(self, found: list[tuple[int, str]], kind: str, value: str | int) -> None:
         text = value.strip() if type(value) is str else str(value)
         if text.lower() not in self._junk[kind]:

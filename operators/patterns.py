@@ -1,17 +1,19 @@
 """Open patterns: the intent of one customer, per key (a cart, a product), until it is decided.
 
-`Absence`: something was begun and is not finished in time. `Repeat`: something was done several times.
-Both keep only maxima and unions, so two customers' patterns merge into what one customer's would have
+What is kept are maxima and unions, so two customers' patterns merge into what one customer's would have
 been, in any order, and what was decided once stays decided.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 MOST_LINES = 200
+MOST_KEYS = 512  # of one rule and customer; a crawler looks at everything, a person does not
+SOME_KEYS = 16  # with fewer there is no need to look for some to forget
+_LOOK_AT = frozenset((SOME_KEYS, 32, 64, 128, 256))
 
 
 class Line(msgspec.Struct, array_like=True, gc=False):
@@ -24,16 +26,22 @@ class Line(msgspec.Struct, array_like=True, gc=False):
     name: str | None = None
 
 
+Mark = tuple[int, Any]  # when, and what: nothing of note (0), a thing, or a number
+
+
 class Pattern(msgspec.Struct, array_like=True, gc=False):
-    """One key's state. `until`: the last event that took the reason away; `fired`: the `since` of the
-    last decision; `times` are kept only where repetition counts. All in ms of event time."""
+    """One key's state. `cause`: the message id of the event at `since`, kept where time decides. `until`:
+    the last event that took the reason away; `fired`: the `since` of the last decision; `below`: when a
+    threshold was last found not to hold after it had held. `lines` make up a basket; `marks` are what
+    repetitions and drops are seen from. All in ms of event time."""
 
     since: int = -1
     cause: str = ""
     until: int = -1
     fired: int = -1
+    below: int = -1
     lines: list[Line] = []
-    times: list[int] = []
+    marks: list[tuple[int, int | str]] = []
 
 
 class Patterns(msgspec.Struct, array_like=True, gc=False):
@@ -49,12 +57,12 @@ class Basket(NamedTuple):
     items: int
 
 
-def touch(patterns: Patterns, key: str, at: int, cause: str) -> Pattern:
+def touch(patterns: Patterns, key: str, at: int, cause: str = "") -> Pattern:
     """`key` was begun or changed at `at`, by the event with the message id `cause`."""
     pattern = patterns.keys.get(key)
     if pattern is None:
-        pattern = patterns.keys[key] = Pattern(lines=[], times=[])
-    if (at, cause) > (pattern.since, pattern.cause):
+        pattern = patterns.keys[key] = Pattern(at, cause)
+    elif at > pattern.since or (at == pattern.since and cause > pattern.cause):
         pattern.since, pattern.cause = at, cause
     return pattern
 
@@ -62,14 +70,16 @@ def touch(patterns: Patterns, key: str, at: int, cause: str) -> Pattern:
 def stop(patterns: Patterns, key: str | None, at: int) -> None:
     """The reason is gone, for `key` or (None) for all."""
     if key is None:
-        patterns.until = max(patterns.until, at)
+        if at > patterns.until:
+            patterns.until = at
         return
     pattern = patterns.keys.get(key)
     if pattern is None:
-        pattern = patterns.keys[key] = Pattern(lines=[], times=[])
+        pattern = patterns.keys[key] = Pattern()
     if at > pattern.until:
         pattern.until = at
-        _trim(pattern)
+        if pattern.lines or pattern.marks:
+            _trim(pattern)
 
 
 def is_open(patterns: Patterns, pattern: Pattern, with_basket: bool) -> bool:
@@ -112,25 +122,66 @@ def add_line(pattern: Pattern, line: Line) -> None:
         _trim(pattern)
 
 
-def add_time(pattern: Pattern, at: int) -> None:
-    pattern.times.append(at)
-    if len(pattern.times) > MOST_LINES:
+def add_mark(pattern: Pattern, at: int, what: Any) -> None:
+    pattern.marks.append((at, what))
+    if len(pattern.marks) > MOST_LINES:
         _trim(pattern)
 
 
-def repeated(patterns: Patterns, pattern: Pattern, within: int) -> int:
-    """How often it was done in the last `within` ms, since it was last decided or taken away."""
+def add_thing(pattern: Pattern, at: int, thing: str) -> None:
+    """A mark of `thing`, of which only the last time counts."""
+    marks = pattern.marks
+    for index, mark in enumerate(marks):
+        if mark[1] == thing:
+            if at > mark[0]:
+                marks[index] = (at, thing)
+            return
+    add_mark(pattern, at, thing)
+
+
+def repeated(patterns: Patterns, pattern: Pattern, within: int) -> list[Mark]:
+    """The marks of the last `within` ms, since it was last decided or taken away; the others can never
+    count again and are let go."""
     after = max(patterns.until, pattern.until, pattern.fired, pattern.since - within)
-    times = pattern.times
-    return len(times) if not times or min(times) > after else len([at for at in times if at > after])
+    marks = pattern.marks
+    for at, _ in marks:
+        if at <= after:
+            marks = pattern.marks = [mark for mark in marks if mark[0] > after]
+            break
+    return marks
+
+
+def highest(patterns: Patterns, pattern: Pattern, at: int, number: int, within: int) -> Mark | None:
+    """Marks `number` and gives the highest mark of the `within` ms before `at`, since the last decision,
+    None when there is none. What is no higher than `number` is let go: it can never be the highest again."""
+    marks = pattern.marks
+    if not marks or (len(marks) == 1 and marks[0][1] == number and marks[0][0] <= at):
+        pattern.marks = [(at, number)]
+        return None
+    if at < pattern.since:
+        add_mark(pattern, at, number)
+        return None
+    after = max(patterns.until, pattern.until, pattern.fired - 1, at - within)
+    higher = [mark for mark in marks if mark[0] > after and type(mark[1]) is int and mark[1] > number]
+    pattern.marks = [*higher, (at, number)][-MOST_LINES:]
+    return max(higher, key=lambda mark: (mark[1], -mark[0]), default=None)
+
+
+def make_room(patterns: Patterns, older_than: int, with_basket: bool) -> None:
+    """Before another key than the SOME_KEYS there are: now and then forget those without consequence; of
+    MOST_KEYS, whatever they are, the half that was touched last remains."""
+    keys = patterns.keys
+    if len(keys) in _LOOK_AT or len(keys) >= MOST_KEYS:
+        forget(patterns, older_than, with_basket)
+        if len(keys) >= MOST_KEYS:
+            newest = sorted(keys.items(), key=lambda item: (_touched(item[1]), item[0]))
+            patterns.keys = dict(newest[-MOST_KEYS // 2 :])
 
 
 def forget(patterns: Patterns, older_than: int, with_basket: bool) -> None:
     """Drop keys that can have no consequence any more: decided and untouched since `older_than`."""
     for key, pattern in list(patterns.keys.items()):
-        if max(pattern.since, pattern.until, pattern.fired) < older_than and not is_open(
-            patterns, pattern, with_basket
-        ):
+        if _touched(pattern) < older_than and not is_open(patterns, pattern, with_basket):
             del patterns.keys[key]
 
 
@@ -145,10 +196,15 @@ def merge(patterns: Patterns, other: Patterns) -> Patterns:
         mine.since, mine.cause = max((mine.since, mine.cause), (theirs.since, theirs.cause))
         mine.until = max(mine.until, theirs.until)
         mine.fired = max(mine.fired, theirs.fired)
+        mine.below = max(mine.below, theirs.below)
         mine.lines += theirs.lines
-        mine.times += theirs.times
+        mine.marks += theirs.marks
         _trim(mine)
     return patterns
+
+
+def _touched(pattern: Pattern) -> int:
+    return max(pattern.since, pattern.until, pattern.fired)
 
 
 def _trim(pattern: Pattern) -> None:
@@ -158,6 +214,7 @@ def _trim(pattern: Pattern) -> None:
             (line for line in pattern.lines if line.at > pattern.until),
             key=lambda line: (line.at, line.product, line.quantity),
         )[-MOST_LINES:]
-    if pattern.times:
-        after = max(pattern.until, pattern.fired)
-        pattern.times = sorted(at for at in pattern.times if at > after)[-MOST_LINES:]
+    if pattern.marks:
+        after = max(pattern.until, pattern.fired - 1)
+        left = [mark for mark in pattern.marks if mark[0] > after]
+        pattern.marks = sorted(left, key=lambda mark: (mark[0], str(mark[1])))[-MOST_LINES:]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
@@ -18,15 +16,13 @@ from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
 from operators.measures import Form, LocalTime, Measure
 from operators.paths import Getter, compile_path
+from operators.rules import Reaction, Rule, compile_rules, digest
 from operators.shapes import Misfit, Mistake, fit
 from schemas import durations
 from schemas import playbook as form
 from schemas import topics as naming
 from schemas.currency import CODES
 from schemas.reference import RECORDS
-
-BASKET_FACTS = ("basket_value", "basket_items")
-REPEAT_FACTS = ("times",)
 
 
 class BadPlaybook(ValueError):
@@ -35,41 +31,6 @@ class BadPlaybook(ValueError):
     def __init__(self, name: str, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = sorted(mistakes)
         super().__init__("\n".join(f"{name}:{m.line}: {m.path}: {m.problem}" for m in self.mistakes))
-
-
-class Rule(NamedTuple):
-    """A trigger of the playbook, compiled. Durations in ms. `part` names the part of a customer's
-    record that holds its open patterns."""
-
-    name: str
-    part: str
-    hash: str
-    kind: str
-    key: Getter
-    wait: int
-    within: int
-    times: int
-    basket: bool
-    removes: frozenset[str]
-    where: Expression | None
-    facts: tuple[str, ...]
-    channel: str
-    purpose: str
-    cooldown: int
-    expires: int
-
-    @property
-    def horizon(self) -> int:
-        """How long a decided pattern is remembered."""
-        return max(self.wait, self.within) + max(self.expires, self.cooldown)
-
-
-class Reaction(NamedTuple):
-    """What an event does to a rule: `begins` it, or takes its reason away (for `key`, None: for all)."""
-
-    rule: Rule
-    begins: bool
-    key: Getter | None
 
 
 class Profiles(NamedTuple):
@@ -163,6 +124,7 @@ class _Compiler:
         measures = self.section("measures", form.Measure)
         asked = self.section("features", form.Feature)
         triggers = self.section("triggers", form.Trigger)
+        channels = self.section("channels", form.Channel)
         engine = self.convert(raw.get("engine", {}), form.Engine, "engine", raw.lines.get("engine", 1))
         times = self.engine_times(engine or form.Engine())
 
@@ -171,7 +133,7 @@ class _Compiler:
         clock = self.clock()
         built = declared.measures(measures, self.at)
         ready = declared.features(asked, built, self.written("measures"), self.written("features"), self.at)
-        rules, reactions = self.rules(triggers, ready)
+        rules, reactions = compile_rules(self, triggers, ready, channels, currency)
         profiles = self.profiles(ready) if "profiles" in raw else None
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
@@ -180,7 +142,7 @@ class _Compiler:
         assert engine is not None
         return Playbook(
             scope=scope,
-            hash=_digest(
+            hash=digest(
                 {key: value for key, value in raw.items() if key != "engine"}, times.dedupe, times.grace
             ),
             currency=currency,
@@ -199,7 +161,7 @@ class _Compiler:
                 event: Form(event, used, currency, clock)
                 for event in dict.fromkeys(name for it in used for name in (*it.on, *it.closes))
             },
-            reactions={event: tuple(found) for event, found in reactions.items()},
+            reactions=reactions,
             engine=engine,
             times=times,
         )
@@ -229,62 +191,6 @@ class _Compiler:
                 f"{zone!r} is no IANA zone such as Europe/Berlin{hint}",
             )
             return LocalTime("UTC")
-
-    def rules(
-        self, triggers: dict[str, form.Trigger], features: Collection[str]
-    ) -> tuple[dict[str, Rule], dict[str, list[Reaction]]]:
-        rules: dict[str, Rule] = {}
-        reactions: dict[str, list[Reaction]] = defaultdict(list)
-        for name, trigger in triggers.items():
-            line = self.line("triggers", name)
-            path = f"triggers.{name}"
-            wait = self.needed(line, path, "wait", trigger.wait, trigger.kind == "absence")
-            within = self.needed(line, path, "within", trigger.within, trigger.kind == "repeat")
-            if trigger.kind == "repeat" and trigger.times < 2:
-                self.wrong(line, path + ".times", "a repeat needs times: 2 or more")
-            for fact in trigger.facts:
-                if fact not in features and fact not in self.written("features"):
-                    self.wrong(
-                        line,
-                        path + ".facts",
-                        f"unknown feature {fact!r}{near(fact, self.written('features'))}",
-                    )
-            for event in trigger.removes:
-                if event not in trigger.on:
-                    self.wrong(line, path + ".removes", f"{event!r} must be in on as well")
-            extra = BASKET_FACTS if trigger.basket else REPEAT_FACTS if trigger.kind == "repeat" else ()
-            where = None
-            if trigger.where is not None:
-                try:
-                    where = Expression(trigger.where, {*features, *extra, *self.written("features")})
-                except ValueError as error:
-                    self.wrong(line, path + ".where", str(error))
-            key = self.path(line, path + ".key", trigger.key)
-            rule = Rule(
-                name=name,
-                part=f"p:{name}",
-                hash=_digest(msgspec.to_builtins(trigger)),
-                kind=trigger.kind,
-                key=key,
-                wait=wait,
-                within=within,
-                times=trigger.times,
-                basket=trigger.basket,
-                removes=frozenset(trigger.removes),
-                where=where,
-                facts=tuple(dict.fromkeys([*trigger.facts, *(where.names & set(features) if where else ())])),
-                channel=trigger.channel,
-                purpose=trigger.purpose,
-                cooldown=self.duration(line, path + ".cooldown", trigger.cooldown),
-                expires=self.duration(line, path + ".expires", trigger.expires),
-            )
-            rules[name] = rule
-            for unless in trigger.unless:
-                getter = self.path(line, path + ".unless.key", unless.key) if unless.key else None
-                reactions[unless.on].append(Reaction(rule, False, getter))
-            for event in trigger.on:
-                reactions[event].append(Reaction(rule, True, key))
-        return rules, reactions
 
     def profiles(self, features: Collection[str]) -> Profiles | None:
         line = self.raw.lines["profiles"]
@@ -351,13 +257,6 @@ class _Compiler:
             return default or ""
         return value
 
-    def needed(self, line: int, path: str, name: str, value: str | None, needed: bool) -> int:
-        if value is None:
-            if needed:
-                self.wrong(line, f"{path}.{name}", "is missing; give a duration such as 15m")
-            return 0
-        return self.duration(line, f"{path}.{name}", value)
-
     def duration(self, line: int, path: str, value: str) -> int:
         try:
             return durations.parse(value)
@@ -399,7 +298,3 @@ class _Compiler:
             line = max(line, inside.lines[name])
             inside = inside[name]
         self.mistakes.append(Mistake(line, path, problem))
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.blake2b(msgspec.json.encode(parts, order="deterministic"), digest_size=8).hexdigest()

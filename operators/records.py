@@ -1,8 +1,9 @@
 """A customer's record: named parts, each kept as bytes until something touches it.
 
 `core` is who they are to the engine, `seen` their recent message ids, `m` what was measured of them,
-`p:<rule>` the open patterns of a rule, `queue` what waits for a move to arrive. MERGES is
-the one list of what moves on a merge and how; `queue` is always empty by then.
+`p:<rule>` the open patterns of a rule, `sent` the triggers that may still be cancelled, `queue` what
+waits for a move to arrive. MERGES is the one list of what moves on a merge and how; `queue` is always
+empty by then.
 """
 
 from __future__ import annotations
@@ -22,13 +23,27 @@ VERSION = 1
 
 class Core(msgspec.Struct, array_like=True, gc=False):
     """`consents`: "purpose/channel" -> (when, granted). `cooldowns`: rule -> when it last fired.
-    `alarms`: rule -> when its next absence is due, grace included. Times in ms of event time."""
+    `alarms`: rule -> when its next absence may be due, grace included. `addresses`: "email:", "phone:" or
+    "push:" and a checksum of the address -> when it was last found not to work, -1 for never. Times in ms
+    of event time."""
 
     first_seen: int = -1
     last_seen: int = -1
     consents: dict[str, tuple[int, bool]] = {}
     cooldowns: dict[str, int] = {}
     alarms: dict[str, int] = {}
+    addresses: dict[str, int] = {}
+
+
+class Sent(msgspec.Struct, array_like=True, gc=False):
+    """A trigger that went out, to `customer` as they were called then, because of what began at `begun`."""
+
+    rule: str
+    key: str
+    customer: str
+    cause: str
+    begun: int
+    expires: int
 
 
 class Queue(msgspec.Struct, array_like=True, gc=False):
@@ -48,13 +63,15 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
     "seen": msgspec.msgpack.Decoder(Seen).decode,
     "m": msgspec.msgpack.Decoder(Measured).decode,
     "p": msgspec.msgpack.Decoder(Patterns).decode,
+    "sent": msgspec.msgpack.Decoder(dict[str, Sent]).decode,
     "queue": msgspec.msgpack.Decoder(Queue).decode,
 }
 _EMPTY: dict[str, Callable[[], Any]] = {
-    "core": lambda: Core(consents={}, cooldowns={}, alarms={}),
+    "core": lambda: Core(consents={}, cooldowns={}, alarms={}, addresses={}),
     "seen": dict,
     "m": lambda: Measured(forms=[], rows=[]),
     "p": lambda: Patterns(keys={}),
+    "sent": dict,
     "queue": lambda: Queue(held=[], early={}),
 }
 _decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
@@ -162,6 +179,15 @@ def _latest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | {key: max(at, one.get(key, at)) for key, at in other.items()}
 
 
+MOST_ADDRESSES = 32
+
+
+def _addresses(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
+    """All of both; of too many, those first in the order of their checksums, whoever brought them."""
+    both = _latest(one, other)
+    return both if len(both) <= MOST_ADDRESSES else dict(sorted(both.items())[:MOST_ADDRESSES])
+
+
 def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | {key: min(at, one.get(key, at)) for key, at in other.items()}
 
@@ -172,10 +198,12 @@ CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "consents": _consents,
     "cooldowns": _latest,
     "alarms": _soonest,
+    "addresses": _addresses,
 }
 MERGES: dict[str, Callable[[Any, Any, Any], Any]] = {
     "core": _merge_core,
     "seen": lambda mine, theirs, _: dedupe.merge(mine, theirs),
     "m": features.merge,
     "p": lambda mine, theirs, _: patterns.merge(mine, theirs),
+    "sent": lambda mine, theirs, _: mine.update(theirs),
 }

@@ -1,19 +1,36 @@
-"""From an open pattern to a trigger or to a decision with its reason."""
+"""From an open pattern to a trigger or to a decision with its reason, and the end of a trigger's reason."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from operators import effects, patterns
 from operators.effects import Effect
 from operators.facts import feature_values
 from operators.guards import held_back
-from operators.patterns import Pattern, Patterns
-from operators.playbook import Playbook, Rule
-from operators.records import Core, Record
+from operators.money import MILLION
+from operators.patterns import Basket, Patterns
+from operators.playbook import Playbook
+from operators.records import Core, Record, Sent
+from operators.rules import Rule
 from schemas import durations
-from schemas.outbound import BasketLine, Decision, Trigger
+from schemas.currency import digits
+from schemas.outbound import BasketLine, Decision, Trigger, TriggerCancelled
+
+MOST_SENT = 64  # triggers of one customer that are remembered until they expire
+
+
+class Reason(NamedTuple):
+    """Why a rule may act: what began at `begun` came up at `at`, because of the event with the message
+    id `cause`; `facts` are the kind's own."""
+
+    key: str
+    cause: str
+    at: int
+    begun: int
+    facts: dict[str, Any]
 
 
 def trigger_id(rule: Rule, customer: str, key: str, cause: str, since: int) -> str:
@@ -27,55 +44,50 @@ def decide(
     playbook: Playbook,
     rule: Rule,
     record: Record,
-    open_patterns: Patterns,
-    key: str,
-    now: int,
+    mine: Patterns,
+    reason: Reason,
     watermark: int,
     arrived: int,
 ) -> Effect | None:
-    """The effect of a reason that came up at `now`; None when the rule's condition does not hold.
+    """The effect of a reason; None when the rule's condition does not hold.
 
-    Marks the pattern decided, and the cooldown when a trigger goes out. Raises what the condition
-    raises; what to do then says `failed`.
+    Marks the pattern decided, and when a trigger goes out the cooldown, and remembers it until it expires.
+    Raises what the condition raises; what to do then says `failed`.
     """
-    pattern = open_patterns.keys[key]
+    key, cause, now = reason.key, reason.cause, reason.at
+    pattern = mine.keys[key]
     core: Core = record.part("core")
-    facts = feature_values(playbook, record, rule.facts, now)
-    basket = patterns.basket(open_patterns, pattern) if rule.basket else None
+    facts = feature_values(playbook, record, rule.facts, now) | reason.facts
+    basket = patterns.basket(mine, pattern) if rule.basket else None
     if basket is not None:
         facts["basket_value"], facts["basket_items"] = basket.value, basket.items
-    if rule.kind == "repeat":
-        facts["times"] = patterns.repeated(open_patterns, pattern, rule.within)
-    cause = pattern.cause
     pattern.fired = pattern.since
     id = trigger_id(rule, record.id, key, cause, pattern.since)
-    thread = _hash(rule.name, key, cause)
+    thread = _thread(rule.name, key, cause)
     if rule.where is not None and not rule.where.test(facts):
         return None
-    reason = held_back(core, rule, now, watermark - now)
-    if reason:
-        return effects.decision(
-            id,
-            Decision(
-                rule.name, record.id, reason, now, key, facts, rule.hash, rule.channel, rule.purpose
-            ),
-            arrived, cause, thread,
-        )  # fmt: skip
+    held = held_back(core, rule, now, watermark - now)
+    if held:
+        return _decision(rule, record.id, reason._replace(facts=facts), held, id, arrived)
     core.cooldowns[rule.name] = max(now, core.cooldowns.get(rule.name, -1))
+    sent: dict[str, Sent] = record.part("sent")
+    if len(sent) >= MOST_SENT:
+        del sent[min(sent, key=lambda one: (sent[one].expires, one))]
+    sent[id] = Sent(rule.name, key, record.id, cause, reason.begun, now + rule.expires)
     body = Trigger(
         rule=rule.name,
         rule_hash=rule.hash,
         customer=record.id,
         channel=rule.channel,
         purpose=rule.purpose,
-        why=_why(rule, pattern, key, facts),
+        why=_why(playbook, rule, key, facts, basket),
         decided_at=now,
         key=key,
         facts=facts,
         basket=[BasketLine(line.product, line.quantity, line.price, line.name) for line in basket.lines]
         if basket
         else [],
-        currency=playbook.currency if basket else None,
+        currency=playbook.currency if basket or (rule.kind == "drop" and rule.unit == "money") else None,
     )
     return effects.trigger(id, body, arrived, cause, thread, now + rule.expires)
 
@@ -84,43 +96,110 @@ def failed(
     playbook: Playbook,
     rule: Rule,
     record: Record,
-    open_patterns: Patterns,
-    key: str,
-    now: int,
+    mine: Patterns,
+    reason: Reason,
     arrived: int,
     error: Exception,
 ) -> list[Effect]:
     """A reason that could not be decided, because the condition or a feature in it raised `error`: a
     decision that says so, and a dead letter. It counts as decided."""
-    pattern = open_patterns.keys[key]
+    pattern = mine.keys[reason.key]
     pattern.fired = pattern.since
     try:
-        facts = feature_values(playbook, record, rule.facts, now)
+        facts = feature_values(playbook, record, rule.facts, reason.at) | reason.facts
     except Exception:
-        facts = {}
+        facts = reason.facts
     what = f"{type(error).__name__}: {error}"
-    cause = pattern.cause
-    body = Decision(
-        rule.name,
-        record.id,
-        f"condition-failed {what}",
-        now,
-        key,
-        facts,
-        rule.hash,
-        rule.channel,
-        rule.purpose,
+    id = trigger_id(rule, record.id, reason.key, reason.cause, pattern.since)
+    told = reason._replace(facts=facts)
+    held = _decision(rule, record.id, told, f"condition-failed {what}", id, arrived)
+    asked = "".join(
+        f" {name} {it.text!r}" for name, it in (("when", rule.when), ("where", rule.where)) if it is not None
     )
-    id = trigger_id(rule, record.id, key, cause, pattern.since)
-    held = effects.decision(id, body, arrived, cause, _hash(rule.name, key, cause))
-    where = "" if rule.where is None else f" where {rule.where.text!r}"
-    return [held, effects.dead_candidate(held, f"trigger {rule.name}{where}: {what}")]
+    return [held, effects.dead_candidate(held, f"trigger {rule.name}{asked}: {what}")]
 
 
-def _why(rule: Rule, pattern: Pattern, key: str, facts: dict[str, Any]) -> str:
+def _decision(rule: Rule, customer: str, reason: Reason, held: str, id: str, arrived: int) -> Effect:
+    body = Decision(
+        rule.name, customer, held, reason.at, reason.key, reason.facts, rule.hash, rule.channel, rule.purpose
+    )  # fmt: skip
+    cause = reason.cause
+    return effects.decision(id, body, arrived, cause, _thread(rule.name, reason.key, cause))
+
+
+def cancel(
+    playbook: Playbook, record: Record, at: int, cause: str, watermark: int, arrived: int
+) -> Iterator[Effect]:
+    """The end of every trigger whose reason is gone after the event `cause` at `at`, once each, in the
+    order of their ids. It goes to the customer the trigger went to, so that it comes behind it.
+
+    What counts is when things happened: what took the reason away before the trigger went out but was
+    learnt of later cancels it as well. Triggers that expired by `at` or `watermark` are left alone.
+    """
+    sent: dict[str, Sent] = record.part("sent")
+    for id in sorted(sent):
+        one = sent[id]
+        if one.expires < watermark:
+            del sent[id]
+            continue
+        rule = playbook.rules.get(one.rule)
+        if rule is None or one.expires < at:
+            continue
+        gone = _gone(rule, record, one)
+        if gone:
+            del sent[id]
+            body = TriggerCancelled(
+                id, one.rule, one.customer, gone, at, one.key, rule.hash, rule.channel, rule.purpose
+            )
+            yield effects.cancelled(
+                _hash("cancelled", id), body, arrived, cause, _thread(one.rule, one.key, one.cause)
+            )
+    if not sent:
+        record.drop("sent")
+
+
+def _gone(rule: Rule, record: Record, sent: Sent) -> str:
+    core: Core = record.part("core")
+    consent = core.consents.get(f"{rule.purpose}/{rule.channel}")
+    if consent is not None and not consent[1]:
+        return "consent-withdrawn"
+    mine: Patterns = record.part(rule.part)
+    pattern = mine.keys.get(sent.key)
+    if mine.until >= sent.begun or (pattern is not None and pattern.until >= sent.begun):
+        return "ended"
+    if pattern is None:
+        return ""
+    if rule.kind == "threshold":
+        return "no-longer-holds" if pattern.below >= sent.begun else ""
+    return "emptied" if rule.basket and not patterns.basket(mine, pattern).items else ""
+
+
+def _why(playbook: Playbook, rule: Rule, key: str, facts: dict[str, Any], basket: Basket | None) -> str:
     if rule.kind == "repeat":
-        return f"{facts['times']} times {key} within {durations.show(rule.within)}"
-    return f"nothing for {durations.show(rule.wait)} after the last change of {key or 'the cart'}"
+        what = "different ones of " if rule.what is not None else "times "
+        return f"{facts['times']} {what}{key} within {durations.show(rule.within)}"
+    if rule.kind == "drop":
+        before, now = (_shown(playbook, rule, facts[name]) for name in ("value_before", "value_now"))
+        return f"{key} was {before} when last seen and is {now}"
+    if rule.kind == "threshold":
+        assert rule.when is not None
+        held = ", ".join(f"{name} {facts[name]}" for name in sorted(rule.when.names))
+        return f"{held} in {key or 'the cart'}" if basket is not None else held
+    if basket is not None:
+        return f"nothing for {durations.show(rule.wait)} after the last change of {key or 'the cart'}"
+    return f"nothing for {durations.show(rule.wait)} after {key or 'it began'}"
+
+
+def _shown(playbook: Playbook, rule: Rule, number: int) -> str:
+    if rule.unit == "money":
+        places = digits(playbook.currency)
+        return f"{number / 10**places:.{places}f} {playbook.currency}"
+    return f"{number / MILLION:g}"
+
+
+def _thread(rule: str, key: str, cause: str) -> str:
+    """What a trigger and its end have in common."""
+    return _hash(rule, key, cause)
 
 
 def _hash(*parts: str) -> str:

@@ -35,7 +35,10 @@ class Traits(msgspec.Struct, gc=False):
 
 
 class Device(msgspec.Struct, gc=False):
+    """`token`: where push messages for it go."""
+
     id: str | None = None
+    token: str | None = None
 
 
 class Context(msgspec.Struct, gc=False):

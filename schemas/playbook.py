@@ -90,21 +90,35 @@ class Trigger(Section):
     """An intent worth acting on.
 
     `absence`: `on` happened, and none of `unless` within `wait` after the last time (timer restarts).
-    `repeat`: `on` happened `times` times within `within`, with none of `unless` in between.
-    Both are kept per value of `key`. With `basket`, product lines are collected from the events of
-    `on` and an empty basket is no reason; `removes` names the events that take lines away.
-    `where` is a condition over features and the facts `basket_value`, `basket_items`, `times`.
+    `repeat`: `on` happened `times` times within `within`, with none of `unless` in between; with
+    `distinct`, a path, different values count instead of times.
+    `threshold`: `when`, a condition, holds after an event of `on`; once, until it does not hold any more
+    or `unless` happened.
+    `drop`: the number at `value` is by `by` (`5%`, or an amount such as `10`) or more lower than the
+    highest that this customer saw within `within`, since the last drop; none of `unless` in between.
+
+    All are kept per value of `key`. An event of `on` counts only where `only` holds, a condition over its
+    properties. With `basket`, product lines are collected from the events of `on` and an empty basket is
+    no reason; `removes` names the events that take lines away. `where`, asked when the reason is there,
+    is a condition over features and facts: `basket_value`, `basket_items` with `basket`, `times` of a
+    `repeat`, `value_before` and `value_now` of a `drop`. `when` knows features and the basket.
     """
 
-    kind: Literal["absence", "repeat"]
+    kind: Literal["absence", "repeat", "threshold", "drop"]
     on: list[str]
     key: str
     channel: str
     purpose: str
+    only: str | None = None
     unless: list[Unless] = []
     wait: str | None = None
     within: str | None = None
-    times: int = 0
+    times: int | None = None
+    distinct: str | None = None
+    when: str | None = None
+    value: str | None = None
+    unit: Literal["money", "number"] | None = None
+    by: str | float | None = None
     basket: bool = False
     removes: list[str] = []
     where: str | None = None
@@ -121,6 +135,13 @@ class Profiles(Section):
 
     every: str = "15m"
     features: Literal["all"] | list[str] = "all"
+
+
+class Channel(Section):
+    """What a channel needs to reach somebody: a known e-mail address, a phone number, the push token of a
+    device, or nothing. Channels that are not named: `email`, `sms` and `push` need these, others nothing."""
+
+    address: Literal["email", "phone", "push", "nothing"]
 
 
 class Engine(Section):
@@ -159,6 +180,7 @@ class Playbook(Section):
     features: dict[str, Feature] = {}
     triggers: dict[str, Trigger] = {}
     profiles: Profiles | None = None
+    channels: dict[str, Channel] = {}
     currency: str = "USD"
     region: str = "US"
     timezone: str = "UTC"

@@ -73,14 +73,21 @@ def event(
 
 
 def track(name: str, minutes: float, *, id: str = "", **given: Any) -> bytes:
-    """A track event; what is no identifier is a property."""
-    who = {key: given.pop(key) for key in ("user", "anonymous", "device", "traits") if key in given}
+    """A track event; what says nothing of who it was is a property."""
+    about = ("user", "anonymous", "device", "traits", "context")
+    who = {key: given.pop(key) for key in about if key in given}
     return event("track", minutes, id=id, name=name, properties=given, **who)
 
 
 def consent(
     minutes: float, *, channel: str = "email", purpose: str = "marketing", granted: bool = True, **who: Any
 ) -> bytes:
+    """A word on consent; who says yes also says where to reach them, unless `traits` says otherwise."""
+    name = "-".join(str(value) for key, value in who.items() if key != "traits")
+    if granted and channel == "email":
+        who = {"traits": {"email": f"{name}@example.org"}, **who}
+    if granted and channel == "push":
+        who = {"context": {"device": {"token": f"token-{name}"}}, **who}
     return track("Consent Updated", minutes, channel=channel, purpose=purpose, granted=granted, **who)
 
 

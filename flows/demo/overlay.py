@@ -5,19 +5,22 @@ story around real visitors, chosen by what they really did and shuffled by the s
 event carries `context.generated = true` and the name of its story in `context.story`.
 
 The stories are told in the order of `STORIES`; a visitor is cast in one of them, so that each shows one
-thing. Carts are abandoned after 15 minutes, checkouts after 10. What was never granted is not consented
-to, so most visitors have no consent at all.
+thing. Carts are abandoned after 15 minutes, checkouts after 10, searches after 5. What was never granted is
+not consented to, so most visitors have no consent at all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from typing import Any
 
 from flows.demo.stage import Arrival, Event, Person, Stage
 from flows.demo.visits import CART_TIMER, Cart, rfc3339
 
 CHECKOUT_TIMER = 10 * 60
+SEARCH_TIMER = 5 * 60
+BIG_BASKET = 1_000  # what makes a cart one of high value
 SEED = 20191001
 WHO = ("email", "phone", "firstName", "lastName", "loyaltyNumber")
 
@@ -38,7 +41,8 @@ def overlay(real: Sequence[Event], seed: int = SEED) -> list[Arrival]:
 def known_customers(stage: Stage) -> list[Person]:
     """60 customers from before. In the first three minutes the CRM sends who they are and what they
     consented to (e-mail: all but every eighth, who refused; push: every second), the till sends in-store
-    orders of every second one, and the app of every third one opens with its device id.
+    orders of every second one, and the app of every third one opens with its device id and push token. Who
+    consented to push and has no app cannot be reached.
 
     These orders name no cart and would close every open cart of the customer, hence the early hour.
     """
@@ -52,7 +56,7 @@ def known_customers(stage: Stage) -> list[Person]:
             stage.consent("crm", at + 1, "push", True, userId=person.userId)
             stage.order(at + 20, context={"traits": person.traits("loyaltyNumber")})
         if n % 3 == 0:
-            device = {"device": {"id": person.device}}
+            device = stage.app(person.device)
             stage.track("app", at + 30, "Application Opened", {}, userId=person.userId, context=device)
     return known
 
@@ -164,15 +168,85 @@ def finished_checkouts(stage: Stage, known: list[Person]) -> None:
 def app_users_look_again(stage: Stage, known: list[Person]) -> None:
     """Of the visitors who looked at one product three times and never bought it, 24 granted push in the
     app before the third view, eight of them interested more than once (the cooldown holds the rest
-    back); five refused push and three granted e-mail only."""
+    back), and every sixth of them allows no messages, which leaves no token to reach them by; five refused
+    push and three granted e-mail only."""
     several = stage.cast([each for each in stage.interests if each.times > 1], 8)
     for n, each in enumerate(several + stage.cast(stage.interests, 24)):
         at = (each.first + each.third) // 2
-        app = {"device": {"id": f"{stage.rng.getrandbits(64):016x}"}}
+        app = stage.app(f"{stage.rng.getrandbits(64):016x}", reachable=n % 6 != 5)
         if n < 29:
             stage.consent("app", at, "push", n < 24, anonymousId=each.visitor, context=app)
         else:
             _sign_up(stage, each.visitor, at, email=True)
+
+
+def prices_fall(stage: Stage, known: list[Person]) -> None:
+    """Fourteen visitors who looked at a product three times see it again in the app, 15 % cheaper. Ten had
+    granted push by then, two of these without a token; two refuse; two say nothing. Two
+    of those who hear of it buy it a minute later, which cancels what was sent."""
+    late = stage.end - 5 * 60
+    for n, each in enumerate(stage.cast([i for i in stage.interests if i.third < late], 14)):
+        app = stage.app(f"{stage.rng.getrandbits(64):016x}", reachable=n not in (8, 9))
+        if n < 12:
+            stage.consent("app", each.third + 30, "push", n < 10, anonymousId=each.visitor, context=app)
+        price = round(stage.prices[each.product_id] * 0.85, 2)
+        product = {"product_id": each.product_id, "price": price, "currency": "USD"}
+        who: dict[str, Any] = {"anonymousId": each.visitor, "context": app}
+        stage.track("app", each.third + 90, "Product Viewed", product, **who)
+        if n < 2:
+            stage.buy("app", each.third + 150, [product], **who)
+
+
+def searches_that_lead_nowhere(stage: Stage, known: list[Person]) -> None:
+    """Sixteen visitors search after all else they did. Twelve look at nothing they found: eight of these had
+    granted e-mail, one refused and three said nothing. The other four click on a result in time."""
+    early = [each for each in stage.bystanders if each.last + 60 + SEARCH_TIMER < stage.end]
+    for n, each in enumerate(stage.cast(early, 16)):
+        query = ("red dress", "usb c hub", "garden chair", "running shoes size 46")[n % 4]
+        at, who = each.last + 45, {"anonymousId": each.visitor}
+        if n < 9 or n >= 12:
+            _sign_up(stage, each.visitor, each.first + 5, email=n != 8)
+        stage.track("web", at, "Products Searched", {"query": query}, **who)
+        if n >= 12:
+            product = {"product_id": stage.rng.choice(stage.catalogue)["product_id"]}
+            stage.track("web", at + 20, "Product Clicked", product, **who)
+
+
+def big_baskets(stage: Stage, known: list[Person]) -> None:
+    """Eight visitors fill a cart in the app beyond a thousand. Six had granted e-mail: of these two take
+    the dearest thing out again and one orders, each of which cancels what was sent. One refuses and one says
+    nothing."""
+    dear = sorted(stage.catalogue, key=lambda product: product["price"])[-4:]
+    early = [each for each in stage.bystanders if each.last + 10 * 60 < stage.end]
+    for n, each in enumerate(stage.cast(early, 8)):
+        if n < 7:
+            _sign_up(stage, each.visitor, each.first + 5, email=n != 6)
+        at, who = each.last + 40, {"anonymousId": each.visitor}
+        cart, total = f"generated-cart-{n}", 0.0
+        lines: list[dict[str, Any]] = []
+        while total < BIG_BASKET:
+            product = dear[(n + len(lines)) % len(dear)]
+            lines.append({key: product[key] for key in ("product_id", "price")} | {"currency": "USD"})
+            total += product["price"]
+            stage.track("app", at + 20 * len(lines), "Product Added", {"cart_id": cart, **lines[-1]}, **who)
+        at += 20 * len(lines) + 60
+        if n < 2:
+            dearest = max(lines, key=lambda line: line["price"])
+            stage.track("app", at, "Product Removed", {"cart_id": cart, **dearest}, **who)
+        elif n == 2:
+            stage.buy("app", at, lines, cart, **who)
+
+
+def second_thoughts(stage: Stage, known: list[Person]) -> None:
+    """Of those who heard of a cart they had left, every other one orders it after all a few minutes later,
+    and the rest withdraw their consent: what was sent is cancelled."""
+    early = [cart for cart in stage.consented if cart.changed + CART_TIMER + 200 < stage.end]
+    for n, cart in enumerate(early[:6]):
+        at, who = cart.changed + CART_TIMER + 150, {"anonymousId": cart.visitor}
+        if n % 2 == 0:
+            stage.buy("web", at, [{"product_id": "of the cart", "price": cart.value}], cart.cart_id, **who)
+        else:
+            stage.consent("web", at, "email", False, **who)
 
 
 def newsletter_sign_ups(stage: Stage, known: list[Person]) -> None:
@@ -292,6 +366,10 @@ STORIES: tuple[Callable[[Stage, list[Person]], None], ...] = (
     abandoned_checkouts,
     finished_checkouts,
     app_users_look_again,
+    prices_fall,
+    searches_that_lead_nowhere,
+    big_baskets,
+    second_thoughts,
     newsletter_sign_ups,
     till_orders_during_the_day,
     late_events,

@@ -40,15 +40,23 @@ class Watch:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.triggers: list[dict[str, Any]] = []
+        self.cancelled: Counter[tuple[str, str]] = Counter()
         self.held_back: Counter[tuple[str, str]] = Counter()
         self.merges = self.dead_letters = 0
 
     def see(self, record: dict[str, Any]) -> None:
         body, kind = record["body"], record["topic"].rpartition(".")[2]
-        if kind == "triggers":
+        at = record["attributes"].get("ce_time", "")[11:19]
+        if kind == "triggers" and "trigger" in body:
+            self.cancelled[body["rule"], body["reason"]] += 1
+            self.console.print(
+                f"[yellow]{at} cancelled            [/]{body['customer']}  {body['rule']}: {body['reason']}",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
+        elif kind == "triggers":
             self.triggers.append(record)
             self.console.print(
-                f"[bold green]{record['attributes']['ce_time'][11:19]} {body['rule']:<19}[/]"
+                f"[bold green]{at} {body['rule']:<21}[/]"
                 f"{body['customer']}  by {body['channel']}: {body['why']}",
                 highlight=False, soft_wrap=True,
             )  # fmt: skip
@@ -56,10 +64,9 @@ class Watch:
             self.held_back[body["rule"], body["reason"].split(" ")[0]] += 1
         elif kind == "identities":
             self.merges += 1
-            at = record["attributes"]["ce_time"][11:19]
             linked = ", ".join(body["linked_by"])
             self.console.print(
-                f"[cyan]{at} merged             [/]{body['customer']}  by {linked}", highlight=False
+                f"[cyan]{at} merged               [/]{body['customer']}  by {linked}", highlight=False
             )
         else:
             self.dead_letters += 1
@@ -84,7 +91,8 @@ def play(speed: float, json_file: Path | None) -> int:
         made = sum(generated for _, _, generated in events)
         console.print(
             f"{len(events) - made:,} real events of a shop's visitors (REES46 Marketing Platform, 2019) and "
-            f"{made} generated ones (logins, consents, tills), {speed:g} times as fast as they happened"
+            f"{made} generated ones (logins, consents, searches, tills), {speed:g} times as fast as they "
+            "happened"
         )
         job = subprocess.Popen(
             [sys.executable, "-m", "flows.cli", "run", "--config", str(config), "--brokers", broker.bootstrap,
@@ -110,6 +118,7 @@ def play(speed: float, json_file: Path | None) -> int:
         "events": {"real": len(events) - made, "generated": made},
         "seconds": round(took, 1),
         "triggers": dict(Counter(it["body"]["rule"] for it in watch.triggers)),
+        "cancelled": {f"{rule}: {reason}": n for (rule, reason), n in sorted(watch.cancelled.items())},
         "held_back": {f"{rule}: {reason}": n for (rule, reason), n in sorted(watch.held_back.items())},
         "merges": {"all": watch.merges, "with_an_open_cart": with_cart},
         "dead_letters": watch.dead_letters,
@@ -167,6 +176,8 @@ def _print(console: Console, summary: dict[str, Any]) -> None:
     table = Table(title="What came of it", show_header=False, title_justify="left")
     for rule, count in sorted(summary["triggers"].items()):
         table.add_row(f"trigger {rule}", str(count))
+    for reason, count in summary["cancelled"].items():
+        table.add_row(f"cancelled {reason}", str(count))
     for reason, count in summary["held_back"].items():
         table.add_row(f"held back {reason}", str(count))
     merges = summary["merges"]

@@ -93,6 +93,7 @@ class Stage:
         self.consented: list[Cart] = []
         sold = [e["properties"] for e in real if e["event"] == "Product Viewed" and e["properties"]["price"]]
         self.catalogue = self.rng.sample(sold, min(len(sold), 50))
+        self.prices: dict[str, float] = {each["product_id"]: each["price"] for each in sold}
 
     def _shuffled(self, pool: Iterable[Role]) -> list[Role]:
         listed = list(pool)
@@ -156,6 +157,24 @@ class Stage:
     def consent(self, topic: str, at: int, channel: str, granted: bool, **fields: Any) -> Event:
         properties = {"purpose": "marketing", "channel": channel, "granted": granted}
         return self.track(topic, at, "Consent Updated", properties, **fields)
+
+    def app(self, device: str, reachable: bool = True) -> dict[str, Any]:
+        """The context of the app on a device, with the token for its push messages where they are allowed."""
+        return {"device": {"id": device, "token": f"token-{device}"} if reachable else {"id": device}}
+
+    def buy(
+        self, topic: str, at: int, lines: list[dict[str, Any]], cart_id: str | None = None, **fields: Any
+    ) -> Event:
+        """A purchase of products, of one piece each."""
+        properties: dict[str, Any] = {
+            "order_id": f"order-{len(self.said):04d}",
+            "total": round(sum(line["price"] for line in lines), 2),
+            "currency": "USD",
+            "products": [{"product_id": line["product_id"], "price": line["price"]} for line in lines],
+        }
+        if cart_id is not None:
+            properties["cart_id"] = cart_id
+        return self.track(topic, at, "Order Completed", properties, **fields)
 
     def order(self, at: int, arrives: int | None = None, **fields: Any) -> Event:
         """A purchase at the till: of one or two products of the real catalogue, without a cart."""

@@ -28,9 +28,18 @@ _SHORT = (
     ("  crm: {}\n", ""),
     ("wait: 15m", "wait: 30s"),
     ("wait: 10m", "wait: 8s"),
+    ("wait: 5m", "wait: 3s"),
     ("within: 2h", "within: 5s"),
+    ("within: 30m", "within: 5s"),
+    ("within: 7d", "within: 20s"),
+    ("times: 5", "times: 3"),
+    ("cooldown: 24h", "cooldown: 5s"),
+    ("cooldown: 12h", "cooldown: 5s"),
+    ("cooldown: 1h", "cooldown: 5s"),
     ("cooldown: 4h", "cooldown: 20s"),
     ("cooldown: 2h", "cooldown: 10s"),
+    ("expires: 2h", "expires: 20s"),
+    ("basket_value >= 100000", "basket_value >= 20000"),
     ("window: 30m", "window: 4s"),
     ("window: 24h", "window: 30s"),
     ("window: 30d", "window: 90s"),
@@ -51,7 +60,8 @@ def playbook(scope: str, **engine: str) -> str:
         assert old in text, f"{RETAIL.name} no longer says {old!r}"
         text = text.replace(old, new)
     settings = ", ".join(f"{name}: {value}" for name, value in {**_ENGINE, **engine}.items())
-    return f"{text}\nengine: {{{settings}}}\n"
+    # Hardly anybody says an e-mail address here.
+    return f"{text}\nchannels: {{email: {{address: nothing}}}}\nengine: {{{settings}}}\n"
 
 
 class Message(NamedTuple):
@@ -149,7 +159,10 @@ def _deed(rng: random.Random, step: int, favourite: str, cart: str, order: str) 
     price = rng.randint(100, 20_000) / 100
     chance = rng.random()
     if step == 0 or chance < 0.4:
-        return "Product Viewed", {"product_id": product, "price": price, "currency": "USD"}
+        viewed = {"product_id": product, "category": f"g{len(product)}", "price": price, "currency": "USD"}
+        return "Product Viewed", viewed
+    if chance < 0.45:
+        return "Products Searched", {"query": product}
     if chance < 0.68:
         return "Product Added", {"product_id": product, "cart_id": cart, "price": price, "quantity": 1}
     if chance < 0.74:
@@ -163,7 +176,10 @@ def _deed(rng: random.Random, step: int, favourite: str, cart: str, order: str) 
 def _consent(rng: random.Random, at: float, one: _Someone, channel: str, granted: bool) -> _Sent:
     properties = {"purpose": "marketing", "channel": channel, "granted": granted}
     device = rng.choice(one.devices)
-    return _track(rng, at, SOURCES[0], device, {"anonymousId": device}, "Consent Updated", properties)
+    who: dict[str, Any] = {"anonymousId": device}
+    if channel == "push" and rng.random() < 0.8:
+        who["context"] = {"device": {"token": f"token-{device}"}}
+    return _track(rng, at, SOURCES[0], device, who, "Consent Updated", properties)
 
 
 def _trouble(rng: random.Random, mine: list[_Sent]) -> Iterator[_Sent]:

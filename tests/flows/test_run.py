@@ -396,7 +396,11 @@ def test_the_demo_shows_every_kind_of_outcome(tmp_path: Path) -> None:
     finally:
         program.end()
     found = json.loads(summary.read_text())
-    assert set(found["triggers"]) == {"cart_abandoned", "checkout_abandoned", "repeated_interest"}
+    assert set(found["triggers"]) == {
+        "cart_abandoned", "checkout_abandoned", "repeated_interest", "category_interest", "price_drop",
+        "search_without_click", "high_value_cart",
+    }  # fmt: skip
+    assert set(found["cancelled"]) >= {"price_drop: ended", "cart_abandoned: consent-withdrawn"}
     assert sum(found["triggers"].values()) == len(found["sent"]) >= 20
     assert found["merges"]["with_an_open_cart"] >= 1
     reasons = {held.partition(": ")[2] for held in found["held_back"]}

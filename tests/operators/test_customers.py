@@ -242,7 +242,7 @@ def test_what_was_decided_before_the_merge_is_not_decided_again() -> None:
     cookie = {"anonymous": "cookie"}
     login = event("identify", 30, anonymous="cookie", **ANN)
     first = track("Product Added", 1, product_id="p1", cart_id="c1", **cookie)
-    outcome = run(*YES, consent(0, **cookie), first, login, until=90)
+    outcome = run(*YES, event("page", 0, **cookie), consent(0, **cookie), first, login, until=90)
     assert [trigger.customer for trigger in triggers(outcome)] == [customer_id("shop", "anonymous_id:cookie")]
     assert reasons(outcome) == []
 

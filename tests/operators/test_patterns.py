@@ -79,12 +79,55 @@ def test_what_is_settled_counts_as_decided_and_later_things_stay_open() -> None:
 def test_repetitions_count_within_their_time_and_since_the_last_decision() -> None:
     found = Patterns(keys={})
     for at in (1, 8, 12):
-        patterns.add_time(patterns.touch(found, "p1", at, f"m{at}"), at)
+        patterns.add_mark(patterns.touch(found, "p1", at, f"m{at}"), at, 0)
     mine = found.keys["p1"]
-    assert patterns.repeated(found, mine, within=100) == 3
-    assert patterns.repeated(found, mine, within=10) == 2
+    assert len(patterns.repeated(found, mine, within=100)) == 3
+    assert len(patterns.repeated(found, mine, within=10)) == 2
     mine.fired = 8
-    assert patterns.repeated(found, mine, within=100) == 1
+    assert len(patterns.repeated(found, mine, within=100)) == 1
+
+
+def test_of_a_thing_only_the_last_time_counts() -> None:
+    found = Patterns(keys={})
+    for at, thing in ((1, "p1"), (8, "p2"), (12, "p1"), (9, "p1")):
+        patterns.add_thing(patterns.touch(found, "shoes", at, f"m{at}"), at, thing)
+    assert patterns.repeated(found, found.keys["shoes"], within=100) == [(12, "p1"), (8, "p2")]
+
+
+def saw(found: Patterns, at: int, price: int, within: int = 100) -> patterns.Mark | None:
+    return patterns.highest(found, patterns.touch(found, "p1", at, f"m{at}"), at, price, within)
+
+
+def test_a_price_is_compared_with_the_highest_that_was_seen_within_the_time() -> None:
+    found = Patterns(keys={})
+    assert [saw(found, at, price) for at, price in ((1, 90), (2, 100), (3, 95), (4, 80))] == [
+        None, None, (2, 100), (2, 100),
+    ]  # fmt: skip
+    assert saw(found, 102, 70) == (3, 95)
+
+
+def test_a_price_seen_before_the_product_was_bought_is_no_price_to_compare_with() -> None:
+    found = Patterns(keys={})
+    saw(found, 1, 100)
+    patterns.stop(found, "p1", 2)
+    assert saw(found, 3, 50) is None
+
+
+def test_a_price_that_is_learnt_of_late_is_remembered_and_decides_nothing() -> None:
+    found = Patterns(keys={})
+    saw(found, 5, 80)
+    assert saw(found, 3, 100) is None
+    assert saw(found, 6, 80) == (3, 100)
+
+
+def test_somebody_who_looks_at_everything_is_not_remembered_without_bound() -> None:
+    found = Patterns(keys={})
+    for number in range(100_000):
+        patterns.make_room(found, 0, False)
+        saw_key = f"p{number}"
+        patterns.add_mark(patterns.touch(found, saw_key, number, "m"), number, 0)
+    assert len(found.keys) <= patterns.MOST_KEYS
+    assert saw_key in found.keys
 
 
 def test_of_a_merge_the_later_touch_and_the_union_of_the_lines_remain() -> None:

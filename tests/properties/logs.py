@@ -15,6 +15,12 @@ from tests.simulate import Inputs, Step, cut_up
 SHORT = (
     ("cooldown: 4h", "cooldown: 10m"),
     ("cooldown: 2h", "cooldown: 10m"),
+    ("cooldown: 1h", "cooldown: 0s"),
+    ("cooldown: 12h", "cooldown: 0s"),
+    ("cooldown: 24h", "cooldown: 10m"),
+    ("expires: 2h", "expires: 20m"),
+    ("times: 5", "times: 2"),
+    ("when: basket_value >= 100000", "when: basket_value >= 3000"),
     ("scope: shop", "scope: shop\nengine: {alignment: 10m, dedupe: 30m}"),
 )
 LIMITED = retail(*SHORT)
@@ -35,7 +41,10 @@ PEOPLE: list[dict[str, Any]] = [
 ALONE, LINKS = PEOPLE[:5], PEOPLE[5:]
 DEEDS: list[tuple[str, dict[str, Any]]] = [
     ("Product Viewed", {"product_id": "p0"}),
-    ("Product Viewed", {"product_id": "p1"}),
+    ("Product Viewed", {"product_id": "p0", "category": "g", "price": 20}),
+    ("Product Viewed", {"product_id": "p0", "category": "g", "price": 15}),
+    ("Product Viewed", {"product_id": "p1", "category": "g"}),
+    ("Products Searched", {"query": "q0"}),
     ("Product Added", {"product_id": "p0", "cart_id": "c0", "price": 19.99}),
     ("Product Added", {"product_id": "p0", "cart_id": "c1", "price": 19.99, "quantity": 2}),
     ("Product Added", {"product_id": "p1", "cart_id": "c0"}),
@@ -47,6 +56,7 @@ DEEDS: list[tuple[str, dict[str, Any]]] = [
     ("Order Completed", {"order_id": "o1", "total": 7}),
     ("Consent Updated", {"purpose": "marketing", "channel": "email", "granted": False}),
     ("Consent Updated", {"purpose": "marketing", "channel": "push", "granted": True}),
+    ("Email Bounced", {}),
     ("Product Added", {"product_id": 7}),
     ("identify", {}),
     ("identify", {}),

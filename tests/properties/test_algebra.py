@@ -124,7 +124,7 @@ def opened(of: list[tuple[str, str, int, int]], by: str) -> Patterns:
         if deed == "begin":
             pattern = patterns.touch(found, key, at, f"{by}{number}")
             patterns.add_line(pattern, Line(at, "p", quantity or 1))
-            patterns.add_time(pattern, at)
+            patterns.add_mark(pattern, at, 0)
         elif deed == "decide" and key in found.keys:
             found.keys[key].fired = found.keys[key].since
         elif deed.startswith("stop"):
@@ -138,7 +138,7 @@ def meaning(found: Patterns) -> dict[str, Any]:
         key: (
             patterns.is_open(found, pattern, True),
             patterns.basket(found, pattern),
-            patterns.repeated(found, pattern, 5),
+            sorted(patterns.repeated(found, pattern, 5)),
             (pattern.since, pattern.cause, max(pattern.until, found.until), pattern.fired),
         )
         for key, pattern in found.keys.items()
@@ -163,7 +163,8 @@ consents = st.dictionaries(
     st.sampled_from(["marketing/email", "marketing/push"]), st.tuples(st.integers(0, 5), st.booleans())
 )
 marks = st.dictionaries(st.sampled_from(["cart", "checkout"]), st.integers(0, 9))
-cores = st.builds(Core, st.integers(-1, 5), st.integers(-1, 5), consents, marks, marks)
+addresses = st.dictionaries(st.integers(0, 40).map("email:{:02}".format), st.integers(-1, 9), max_size=40)
+cores = st.builds(Core, st.integers(-1, 5), st.integers(-1, 5), consents, marks, marks, addresses)
 
 
 @law
@@ -190,6 +191,7 @@ def test_a_merged_record_has_every_part_of_both() -> None:
     features.add(theirs.part("m"), PLAN, "m", [3, "a"])
     theirs.part("p:cart").until = 5
     theirs.part("seen")[1234] = 7
+    theirs.part("sent")["t1"] = records.Sent("cart", "c1", "theirs", "m1", 1, 9)
     theirs.part("queue").early[1] = b"stays behind"
     records.merge(mine, records.decode("theirs", theirs.encode()), {})
     again = records.decode("mine", mine.encode())
@@ -197,4 +199,5 @@ def test_a_merged_record_has_every_part_of_both() -> None:
     assert shown(again.part("m"), 5)["last_0"] == "a"
     assert again.part("p:cart").until == 5
     assert again.part("seen") == {1234: 7}
+    assert again.part("sent")["t1"].customer == "theirs"
     assert not again.has("queue")

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import customers, profiles, resolve
+from operators.effects import Effect
 from operators.identity import customer_id
 from schemas import topics
-from schemas.outbound import Ledger, Trigger
+from schemas.outbound import Ledger, Trigger, TriggerCancelled
 from tests.events import at, consent, event, inputs, track
 from tests.outcome import Outcome
 from tests.properties.logs import ALONE, LIMITED, LINKS, UNLIMITED, Act, Log, acts, law, logs, written
@@ -193,11 +194,30 @@ def test_no_rule_fires_twice_for_one_cause(log: Log, returning: list[int]) -> No
     simulation = simulate(log, returning=returning)
     fired: Counter[tuple[str, str, str]] = Counter()
     for effect in simulation.effects.values():
-        if effect.topic == topics.TRIGGERS:
+        if effect.type.startswith("oncue.trigger."):
             body = msgspec.json.decode(effect.body, type=Trigger)
             fired[body.rule, body.key, effect.cause] += 1
     assert max(fired.values(), default=1) == 1
     assert not simulation.twice
+
+
+@law
+@given(logs(), returns)
+def test_whatever_is_cancelled_was_sent_and_is_cancelled_once(log: Log, returning: list[int]) -> None:
+    simulation = simulate(log, returning=returning)
+    sent: dict[str, Effect] = {}
+    ended: set[str] = set()
+    for effect in simulation.effects.values():
+        if effect.type.startswith("oncue.trigger."):
+            sent[effect.id] = effect
+        elif effect.type.startswith("oncue.trigger-cancelled."):
+            body = msgspec.json.decode(effect.body, type=TriggerCancelled)
+            trigger = sent[body.trigger]
+            assert body.trigger not in ended
+            ended.add(body.trigger)
+            assert (effect.correlation, effect.key) == (trigger.correlation, trigger.key)
+            assert body.cancelled_at <= trigger.expires
+            assert body.reason in ("consent-withdrawn", "ended", "emptied", "no-longer-holds")
 
 
 @law

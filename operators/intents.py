@@ -1,0 +1,249 @@
+"""The rules of a shard at work: what an event begins or ends, what time decides, what that cancels.
+
+Rules are indexed by the events that they react to; only what an event touches is looked at. An absence is
+decided by the alarm of its customer, which is never later than the first one due; it may be earlier, when
+what it was set for has been taken away or begun again, and is then set anew when it goes off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from operators import effects, patterns
+from operators.effects import Effect
+from operators.events import Sign
+from operators.facts import feature_values
+from operators.patterns import Pattern, Patterns
+from operators.playbook import Playbook
+from operators.records import Core, Record
+from operators.rules import Rule
+from operators.triggers import Reason, cancel, decide, failed
+
+FEW_KEYS = 8  # of one rule: with more, an alarm that may be too early is left as it is
+
+
+class Intents:
+    """The rules of one shard. `effects` is where what they decide goes; `arrived` (broker time, ms) is
+    when the event that is being applied came in."""
+
+    def __init__(self, playbook: Playbook) -> None:
+        self.effects: list[Effect] = []
+        self.arrived = 0
+        self._playbook = playbook
+        self._rules = playbook.rules
+        self._grace = playbook.times.grace
+        self._begin: dict[str, Callable[..., bool]] = {
+            "absence": self._wait, "repeat": self._count, "threshold": self._weigh, "drop": self._compare,
+        }  # fmt: skip
+
+    # --- an event -----------------------------------------------------------------------------------
+
+    def react(self, record: Record, signs: list[Sign], at: int, message: str, before: int) -> None:
+        """What an event at `at` means to the rules. `before`: the watermark before its cut."""
+        core: Core = record.part("core")
+        ended = False
+        for rule, begins, keys, what in signs:
+            mine: Patterns = record.part(rule.part)
+            if begins:
+                begin = self._begin[rule.kind]
+                for key in keys:
+                    if len(mine.keys) >= patterns.SOME_KEYS and key not in mine.keys:
+                        patterns.make_room(mine, at - rule.horizon, rule.basket)
+                    if begin(record, rule, mine, key, what, at, message, before):
+                        ended = True
+                continue
+            ended = True
+            for key in keys:
+                if len(mine.keys) >= patterns.SOME_KEYS and key not in mine.keys:
+                    patterns.make_room(mine, at - rule.horizon, rule.basket)
+                patterns.stop(mine, key, at)
+            if not keys:
+                patterns.stop(mine, None, at)
+            if rule.kind == "threshold" or core.alarms:
+                self._ended(record, core, rule, mine, keys, at)
+        if ended:
+            self.cancel(record, at, message, before)
+
+    def cancel(self, record: Record, at: int, cause: str, before: int) -> None:
+        """Recall what was sent and has lost its reason."""
+        if record.has("sent"):
+            self.effects += cancel(self._playbook, record, at, cause, before, self.arrived)
+
+    def _ended(
+        self, record: Record, core: Core, rule: Rule, mine: Patterns, keys: Sequence[str], at: int
+    ) -> None:
+        """The consequences of an end. A late one may lower a threshold that was reached after it."""
+        if rule.kind == "threshold":
+            for key in keys or list(mine.keys):
+                if _reached(mine, mine.keys[key]):
+                    self._weigh_again(record, rule, mine, mine.keys[key], at)
+        elif rule.name in core.alarms and len(mine.keys) <= FEW_KEYS:
+            self._plan(core, rule, mine)
+
+    # What begins or goes on, by kind. Each says whether it may have taken a reason away.
+    # `low`: the watermark before the cut.
+
+    def _wait(
+        self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
+    ) -> bool:  # fmt: skip
+        pattern = patterns.touch(mine, key, at, message)
+        alarms = record.part("core").alarms
+        due = at + rule.wait + self._grace
+        if alarms.get(rule.name, due) >= due:
+            alarms[rule.name] = due
+        if not rule.basket:
+            return False
+        patterns.add_line(pattern, what)
+        return bool(what.quantity < 0)
+
+    def _count(
+        self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
+    ) -> bool:  # fmt: skip
+        pattern = patterns.touch(mine, key, at)
+        if rule.what is None:
+            patterns.add_mark(pattern, at, 0)
+        else:
+            patterns.add_thing(pattern, at, what)
+        found = patterns.repeated(mine, pattern, rule.within)
+        if len(found) >= rule.times:
+            reason = Reason(key, message, pattern.since, min(found)[0], {"times": len(found)})
+            pattern.marks = []
+            self._decide(record, rule, mine, reason, max(low, at))
+        return False
+
+    def _compare(
+        self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
+    ) -> bool:  # fmt: skip
+        pattern = patterns.touch(mine, key, at)
+        high = patterns.highest(mine, pattern, at, what, rule.within)
+        if high is not None and high[1] - what >= (rule.by_amount or high[1] * rule.by_share):
+            pattern.marks = [(at, what)]
+            if pattern.fired < pattern.since:
+                facts = {"value_before": high[1], "value_now": what}
+                self._decide(record, rule, mine, Reason(key, message, at, high[0], facts), max(low, at))
+        return False
+
+    def _weigh(
+        self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
+    ) -> bool:  # fmt: skip
+        pattern = patterns.touch(mine, key, at, message)
+        if rule.basket:
+            patterns.add_line(pattern, what)
+        if _reached(mine, pattern):
+            return self._weigh_again(record, rule, mine, pattern, at)
+        if pattern.fired < pattern.since:
+            reason = Reason(key, pattern.cause, pattern.since, pattern.since, {})
+            try:
+                if self._holds(record, rule, mine, pattern, at):
+                    self._decide(record, rule, mine, reason, max(low, at))
+            except Exception as error:
+                self._fail(record, rule, mine, reason, error)
+        return False
+
+    def _weigh_again(self, record: Record, rule: Rule, mine: Patterns, pattern: Pattern, at: int) -> bool:
+        """Whether a threshold that had been reached is so no more, and may be reached anew."""
+        try:
+            if self._holds(record, rule, mine, pattern, at):
+                return False
+        except Exception:
+            return False  # it was told of when it was reached, or will be when it is reached anew
+        pattern.below = max(at, pattern.fired)
+        return True
+
+    def _holds(self, record: Record, rule: Rule, mine: Patterns, pattern: Pattern, at: int) -> bool:
+        assert rule.when is not None
+        facts = feature_values(self._playbook, record, rule.facts, at)
+        if rule.basket:
+            basket = patterns.basket(mine, pattern)
+            facts["basket_value"], facts["basket_items"] = basket.value, basket.items
+        return rule.when.test(facts)
+
+    # --- time ----------------------------------------------------------------------------------------
+
+    def fire(self, record: Record, limit: int, watermark: int) -> None:
+        """Decide every absence due by `limit`, in (due, rule, key) order."""
+        core: Core = record.part("core")
+        due: list[tuple[int, str, str]] = []
+        went_off = [name for name, alarm in core.alarms.items() if alarm <= limit]
+        for name in went_off:
+            rule = self._rules.get(name)
+            if rule is None:
+                del core.alarms[name]
+                continue
+            try:
+                due += self._due(record, rule, limit)
+            except Exception as error:
+                self._give_up(record, rule, limit, error)
+        for at, name, key in sorted(due):
+            rule = self._rules[name]
+            mine = record.part(rule.part)
+            reason = Reason(key, mine.keys[key].cause, at, at - rule.wait, {})
+            self._decide(record, rule, mine, reason, watermark)
+        for name in went_off:
+            if name in core.alarms:
+                rule = self._rules[name]
+                try:
+                    self._plan(core, rule, record.part(rule.part))
+                except Exception as error:
+                    self._give_up(record, rule, limit, error)
+
+    def _due(self, record: Record, rule: Rule, limit: int) -> list[tuple[int, str, str]]:
+        mine: Patterns = record.part(rule.part)
+        latest = limit - rule.wait - self._grace
+        return [
+            (pattern.since + rule.wait, rule.name, key)
+            for key, pattern in mine.keys.items()
+            if pattern.since <= latest and patterns.is_open(mine, pattern, rule.basket)
+        ]
+
+    def settle(self, record: Record, decided: int, cause: str) -> None:
+        """After a merge: what only the merge has brought together gives no reason for what is past, but
+        takes away the reasons it would have taken away. Everything due by `decided` had been decided."""
+        core: Core = record.part("core")
+        for rule in self._rules.values():
+            if rule.kind not in ("absence", "threshold") or not record.has(rule.part):
+                continue
+            mine: Patterns = record.part(rule.part)
+            if rule.kind == "absence":
+                patterns.settle(mine, decided - rule.wait - self._grace, rule.basket)
+                self._plan(core, rule, mine)
+            else:
+                self._ended(record, core, rule, mine, (), decided)
+        self.cancel(record, decided, cause, decided)
+
+    def _decide(self, record: Record, rule: Rule, mine: Any, reason: Reason, watermark: int) -> None:
+        try:
+            effect = decide(self._playbook, rule, record, mine, reason, watermark, self.arrived)
+        except Exception as error:
+            self._fail(record, rule, mine, reason, error)
+            return
+        if effect is not None:
+            self.effects.append(effect)
+
+    def _fail(self, record: Record, rule: Rule, mine: Patterns, reason: Reason, error: Exception) -> None:
+        self.effects += failed(self._playbook, rule, record, mine, reason, self.arrived, error)
+
+    def _give_up(self, record: Record, rule: Rule, at: int, error: Exception) -> None:
+        """What is open of a rule makes its timer raise: put it aside, or it would for ever."""
+        core: Core = record.part("core")
+        core.alarms.pop(rule.name, None)
+        part = record.remove(rule.part)
+        self.effects.append(effects.dead_part(record.id, rule.name, at, self.arrived, error, part))
+
+    def _plan(self, core: Core, rule: Rule, mine: Patterns) -> None:
+        """When this rule's next absence is due."""
+        since = [p.since for p in mine.keys.values() if patterns.is_open(mine, p, rule.basket)]
+        if since:
+            core.alarms[rule.name] = min(since) + rule.wait + self._grace
+        else:
+            core.alarms.pop(rule.name, None)
+
+
+def alarm_of(core: Core) -> int:
+    """The customer's first alarm, -1 for none."""
+    return min(core.alarms.values()) if core.alarms else -1
+
+
+def _reached(mine: Patterns, pattern: Pattern) -> bool:
+    return pattern.fired > max(pattern.until, mine.until, pattern.below)
