@@ -135,6 +135,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             if resume.ends_at is not None:
                 front.finish_at([resume.ends_at.get(name, 0) for name in self._names[: front.inputs]])
         self._run.incarnation = log.incarnation
+        self._run.directory.remember(self._run.text)  # it was not refused
         for client, indexes in (
             (self._channels, range(front.inputs)),
             (self._internals, range(front.inputs, front.size)),

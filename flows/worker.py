@@ -22,6 +22,7 @@ from flows.orderlog import Superseded
 from flows.resume import conclude
 from flows.settings import Run
 from operators import playbook
+from operators.compatible import differences, linking
 from state.errors import StateError
 
 RECOVERY_PARTITIONS = 4
@@ -50,7 +51,19 @@ def prepare(run: Run) -> None:
     directory = run.directory
     directory.open(run.fixed, prepare_recovery)
     directory.lock()
-    directory.remember(run.text)
+    _check_identifiers(run)
+
+
+def _check_identifiers(run: Run) -> None:
+    """Whether the identities that are kept are still right. Raises StateError."""
+    made_with = run.directory.remembered()
+    wrong = differences(linking(made_with), linking(run.text)) if made_with else []
+    if wrong:
+        raise StateError(
+            f"the identities in {run.directory.root} were resolved with other identifiers: "
+            f"{'; '.join(wrong)}. Use the old identifiers, or give the playbook another scope, whose topics "
+            "and identities begin anew. Any other change of the playbook is fine"
+        )
 
 
 def prepare_recovery(folder: Path) -> None:

@@ -13,7 +13,7 @@ from operators.enrichment import Enrichment
 from operators.expressions import Expression
 from operators.identifiers import Identifiers
 from operators.measures import BadValue, Form
-from operators.money import millionths, minor_units
+from operators.money import currency_code, millionths, minor_units
 from operators.playbook import Playbook
 from operators.rules import LINE, NUMBER, Reaction, Rule
 from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Event
@@ -75,11 +75,12 @@ class Reader:
         """The event with what reference data adds to it; as it is when it cannot be read."""
         try:
             event = self._decode(raw)
+            self._tidy(event.properties)
             if self._fill is not None:
                 name = event.event if event.event is not None and event.type == "track" else event.type
                 self._fill(name, event.properties, at)
             return msgspec.json.encode(event)
-        except Exception:  # what is wrong with it is said when it is read
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):  # said when it is read
             return raw
 
     def read(self, raw: bytes, at: int, place: str, completed: bool = False) -> Reading:
@@ -93,6 +94,7 @@ class Reader:
         name = event.event if event.event is not None and event.type == "track" else event.type
         contract, form, reactions = self._plans.get(name) or self._plan(name)
         properties = event.properties
+        self._tidy(properties)
         if self._fill is not None and not completed:
             self._fill(name, properties, at)
         checked: Any = None
@@ -116,6 +118,11 @@ class Reader:
         addresses = self._addresses(event, name, at) if named or name in FAILURES else []
         text = form.text if form is not None else ""
         return Reading(event.messageId, text, row, signs, consent, addresses)
+
+    def _tidy(self, properties: dict[str, Any]) -> None:
+        given = properties.get("currency")
+        if given is not None and given != self._currency:
+            properties["currency"] = currency_code(given)
 
     def _plan(self, name: str) -> _Plan:
         book = self._playbook
@@ -209,7 +216,7 @@ class Reader:
         for traits in (event.traits, context.traits if context is not None else None):
             if traits is not None:
                 email = self._identifiers.email_key(traits.email) if traits.email else None
-                phone = self._identifiers.phone_key(traits.phone) if traits.phone else None
+                phone = self._identifiers.phone_key(traits.phone, traits.address) if traits.phone else None
                 keys += [key for key in (email, phone) if key is not None]
         if context is not None and context.device is not None and context.device.token:
             keys.append(f"push:{context.device.token}")

@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from operators import nesting
 from operators.identifiers import Identifiers
 from schemas.inbound import EventType, Traits
+
+LAST = 4_102_444_800_000  # 2100: a moment that neither collector nor broker can have seen
 
 
 class BadHeader(ValueError):
@@ -54,6 +57,8 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
     `arrived` is the broker's timestamp in ms; an event cannot have happened after it arrived, so a
     later time is set back to it. Raises BadHeader.
     """
+    if len(raw) > nesting.SAFE and nesting.too_deep(raw):
+        raise BadHeader("not-json", f"nested more than {nesting.MOST} deep")
     try:
         head = _decode(raw)
     except msgspec.ValidationError as error:
@@ -62,6 +67,15 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
         raise BadHeader("not-json", str(error)) from None
     except RecursionError:
         raise BadHeader("not-json", "nested too deeply") from None
+    try:
+        return _event_time(head, arrived), _keys(head, identifiers)
+    except BadHeader:
+        raise
+    except Exception as error:
+        raise BadHeader("failed", f"{type(error).__name__}: {error}") from None
+
+
+def _keys(head: _Header, identifiers: Identifiers) -> tuple[str, ...]:
     context = head.context
     traits = head.traits
     if traits is not None and head.type == "group":
@@ -79,21 +93,28 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
         keys = identifiers.merged(keys, more) if more else keys
     if not keys:
         raise BadHeader("no-identifier", "no usable identifier; junk values such as 'null' do not count")
-    return _event_time(head, arrived), keys
+    return keys
 
 
 def _event_time(head: _Header, arrived: int) -> int:
-    if head.timestamp is not None:
+    """In ms. `timestamp` is right where `originalTimestamp` shows that the collector has corrected it;
+    else it is, like `originalTimestamp`, what the device's clock said, which `sentAt` and `receivedAt`
+    tell how far off it was (Segment Spec, common fields)."""
+    latest = arrived if 0 < arrived < LAST else LAST
+    received = None
+    if head.receivedAt is not None:
+        received = _ms(head.receivedAt)
+        latest = min(latest, received)
+    if head.timestamp is not None and (head.originalTimestamp is not None or head.sentAt is None):
         at = _ms(head.timestamp)
-    elif head.originalTimestamp is not None:
-        at = _ms(head.originalTimestamp)
-        if head.receivedAt is not None and head.sentAt is not None:
-            at += _ms(head.receivedAt) - _ms(head.sentAt)
-    elif head.receivedAt is not None:
-        at = _ms(head.receivedAt)
     else:
-        at = arrived
-    latest = _ms(head.receivedAt) if head.receivedAt is not None else arrived
+        device = head.originalTimestamp or head.timestamp
+        if device is None:
+            at = latest
+        else:
+            at = _ms(device)
+            if received is not None and head.sentAt is not None:
+                at += received - _ms(head.sentAt)
     return max(0, min(at, latest))
 
 

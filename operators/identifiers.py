@@ -8,20 +8,22 @@ A phone number is shared by a household, so it counts only together with a name.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 
+from operators import junk
+from operators.countries import Countries
+
 TYPES = ("user_id", "loyalty", "email", "phone_name", "anonymous_id", "device_id")
 
-JUNK = frozenset(
-    "null none nil undefined unknown anonymous guest test n/a na nan - 0 "
-    "00000000-0000-0000-0000-000000000000 test@test.com test@example.com none@none.com "
-    "no@email.com noemail@noemail.com a@a.com "
-    "false true admin user customer".split(" ")
-) | {"", "[object object]", "not available"}
+MOST_LETTERS = 512  # of an identifier; what is longer is a token or a page, and nobody's
+_MOST_KEPT = 50_000  # normal forms remembered, of each kind
+_LONGEST = 320  # letters of an address, a number or a name that is worth normalising
+
+V = TypeVar("V")
 
 
 class Policy(NamedTuple):
@@ -39,6 +41,7 @@ class _Traits(Protocol):
     firstName: str | None
     lastName: str | None
     loyaltyNumber: str | None
+    address: Any
 
 
 class Identifiers:
@@ -49,7 +52,8 @@ class Identifiers:
     policies
         One per identifier type in use, in order of priority.
     region
-        ISO 3166 code that phone numbers without a country code belong to.
+        ISO 3166 code that phone numbers without a country code belong to, unless the event has an
+        address in another country.
 
     >>> ids = Identifiers([Policy("user_id"), Policy("anonymous_id")], region="US")
     >>> ids.keys("u1", "cookie-7", None, None)
@@ -60,10 +64,15 @@ class Identifiers:
 
     def __init__(self, policies: Sequence[Policy], region: str) -> None:
         self._rank = {policy.type: rank for rank, policy in enumerate(policies)}
-        self._junk = {policy.type: JUNK | policy.junk for policy in policies}
+        self._junk = {policy.type: junk.COMMON | policy.junk for policy in policies}
+        if "phone_name" in self._junk:
+            numbers = {_normal_phone(it, region) for it in self._junk["phone_name"]}
+            self._junk["phone_name"] |= junk.NAMES | {it for it in numbers if it is not None}
         self._region = region
+        self._countries = Countries(region)
         self._emails: dict[str, str | None] = {}
-        self._phones: dict[str, str | None] = {}
+        self._phones: dict[str, dict[str, str | None]] = {}
+        self._names: dict[str, str] = {}
 
     def keys(
         self, user: str | int | None, anonymous: str | int | None, device: str | None, traits: _Traits | None
@@ -91,16 +100,16 @@ class Identifiers:
     def email_key(self, raw: str) -> str | None:
         """The key of an e-mail address, None when it is junk or not an address."""
         email = self._email(raw)
-        return None if email is None or email in self._junk.get("email", JUNK) else f"email:{email}"
+        return None if email is None or email in self._junk.get("email", junk.COMMON) else f"email:{email}"
 
-    def phone_key(self, raw: str) -> str | None:
+    def phone_key(self, raw: str, address: Any = None) -> str | None:
         """A phone number in its normal form, `phone:+1...`; None when it is junk. It identifies nobody."""
-        phone = self._phone(raw)
+        phone = self._phone(raw, self._home(address))
         return None if phone is None else f"phone:{phone}"
 
     def _plain(self, found: list[tuple[int, str]], kind: str, value: str | int) -> None:
         text = value.strip() if type(value) is str else str(value)
-        if text.lower() not in self._junk[kind]:
+        if text.lower() not in self._junk[kind] and len(text) <= MOST_LETTERS:
             found.append((self._rank[kind], f"{kind}:{text}"))
 
     def _from_traits(self, found: list[tuple[int, str]], traits: _Traits) -> None:
@@ -112,32 +121,40 @@ class Identifiers:
             if email is not None:
                 found.append((rank["email"], email))
         if traits.phone is not None and "phone_name" in rank:
-            phone = self._phone(traits.phone)
-            name = person_name(traits.name or f"{traits.firstName or ''} {traits.lastName or ''}")
-            if phone is not None and name and name not in self._junk["phone_name"]:
+            phone = self._phone(traits.phone, self._home(traits.address))
+            name = self._name(traits.name or f"{traits.firstName or ''} {traits.lastName or ''}")
+            known = self._junk["phone_name"]
+            if phone is not None and name and name not in known and phone not in known:
                 found.append((rank["phone_name"], f"phone_name:{phone} {name}"))
 
-    def _email(self, raw: str) -> str | None:
-        try:
-            return self._emails[raw]
-        except KeyError:
-            pass
-        email = _normal_email(raw)
-        if len(self._emails) > 100_000:
-            self._emails.clear()
-        self._emails[raw] = email
-        return email
+    def _home(self, address: Any) -> str:
+        """The region that a phone number without a country code belongs to."""
+        country = address.get("country") if type(address) is dict else None
+        return (self._countries.code(country) if type(country) is str else None) or self._region
 
-    def _phone(self, raw: str) -> str | None:
-        try:
-            return self._phones[raw]
-        except KeyError:
-            pass
-        phone = _normal_phone(raw, self._region)
-        if len(self._phones) > 100_000:
-            self._phones.clear()
-        self._phones[raw] = phone
-        return phone
+    def _email(self, raw: str) -> str | None:
+        return _remembered(self._emails, raw, _normal_email, None)
+
+    def _phone(self, raw: str, region: str) -> str | None:
+        phones = self._phones.setdefault(region, {})
+        return _remembered(phones, raw, lambda it: _normal_phone(it, region), None)
+
+    def _name(self, raw: str) -> str:
+        return _remembered(self._names, raw, person_name, "")
+
+
+def _remembered(known: dict[str, V], raw: str, normal: Callable[[str], V], nothing: V) -> V:
+    """The normal form of `raw`, found once: these are slow (0.1 ms an address, measured) and come often."""
+    try:
+        return known[raw]
+    except KeyError:
+        pass
+    if len(raw) > _LONGEST:
+        return nothing
+    if len(known) >= _MOST_KEPT:
+        known.clear()
+    found = known[raw] = normal(raw)
+    return found
 
 
 def person_name(raw: str) -> str:
@@ -153,17 +170,19 @@ def person_name(raw: str) -> str:
 
 def _normal_email(raw: str) -> str | None:
     text = raw.strip().lower()
-    if text in JUNK:
+    if text in junk.COMMON:
         return None
     try:
-        return validate_email(text, check_deliverability=False, test_environment=True).normalized.lower()
+        checked = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         return None
+    # The domain as IDNA writes it, so that both ways of writing it are one address.
+    email = f"{checked.local_part}@{checked.ascii_domain}".lower()
+    return None if junk.is_junk_email(email) else email
 
 
 def _normal_phone(raw: str, region: str) -> str | None:
-    digits = [c for c in raw if c.isdigit()]
-    if len(set(digits)) < 3:
+    if junk.is_junk_phone(raw):
         return None
     try:
         number = phonenumbers.parse(raw, region)

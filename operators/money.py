@@ -10,6 +10,15 @@ MILLION = 1_000_000
 MOST = 10**15
 
 
+def currency_code(raw: Any) -> Any:
+    """A code as people write it; what is no text stays as it is, to be refused.
+
+    >>> currency_code(" usd")
+    'USD'
+    """
+    return raw.strip().upper() if type(raw) is str else raw
+
+
 def minor_units(amount: Any, currency: str) -> int:
     """`amount` in major units as an integer of minor units. Raises ValueError.
 

@@ -32,6 +32,7 @@ class Traits(msgspec.Struct, gc=False):
     firstName: str | None = None
     lastName: str | None = None
     loyaltyNumber: str | None = None
+    address: Any = None
 
 
 class Device(msgspec.Struct, gc=False):
@@ -53,8 +54,9 @@ class Context(msgspec.Struct, gc=False):
 class Event(msgspec.Struct, gc=False):
     """One customer event. At least one identifier must be there, see `operators/identifiers.py`.
 
-    The event time is `timestamp`; where `originalTimestamp`, `sentAt` and `receivedAt` are given
-    instead, it is `receivedAt - (sentAt - originalTimestamp)`, so a wrong device clock does no harm.
+    The event time is `timestamp`. Without it, or where it is what the device said (`sentAt` is there and
+    `originalTimestamp` is not), it is `receivedAt - (sentAt - originalTimestamp)`, so a wrong device clock
+    does no harm.
     """
 
     type: EventType

@@ -94,6 +94,15 @@ class Directory:
         except OSError as error:
             raise unusable(f"cannot write in the state directory {self.root}", error) from None
 
+    def remembered(self) -> str | None:
+        """The playbook that the state was made with last."""
+        try:
+            return (self.root / "playbook.yaml").read_text()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise unusable(f"cannot read {self.root / 'playbook.yaml'}", error) from None
+
     @property
     def lock_handle(self) -> int:
         assert self._lock is not None, "not locked"

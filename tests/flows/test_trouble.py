@@ -150,6 +150,7 @@ def test_a_changed_playbook_needs_a_clean_stop(mock: Broker, scoped: Maker) -> N
     first.end()  # not a clean stop: the epoch has not ended
     scope.config.write_text(new)
     refused(scope.run(), "another playbook", "Start once with the old playbook", "SIGTERM")
+    assert (scope.state / scope.name / "playbook.yaml").read_text() == old
     scope.config.write_text(old)
     again = scope.run()
     ordered = scope.size("order")
@@ -169,6 +170,11 @@ def test_state_made_for_something_else_is_refused_with_each_difference(mock: Bro
     text = scope.config.read_text()
     scope.config.write_text(text.replace("shards: 2", "shards: 4"))
     refused(scope.run(), f"{scope.state / scope.name}", "shards is 2 there and 4 now")
+    made_with = (scope.state / scope.name / "playbook.yaml").read_text()
+    scope.config.write_text(text.replace(" email: {},", " email: {limit: 2},"))
+    refused(scope.run(), str(scope.state / scope.name), "email.limit is 2 and was no limit", "another scope")
+    assert (scope.state / scope.name / "playbook.yaml").read_text() == made_with == text
+    scope.config.write_text(text)
     other = scoped(mock)
     other.state = scope.state
     refused(other.run(), f"belongs to the scope '{scope.name}', not to '{other.name}'", "--state")

@@ -217,6 +217,11 @@ def test_money_in_another_currency_is_not_added_up() -> None:
     assert outcome.features_of(ANN_ID, at(3))["revenue_lifetime"] == 1000
 
 
+def test_a_currency_is_the_same_in_any_case() -> None:
+    outcome = run(ordered(1, currency="usd"), ordered(2, currency="USD "), until=3)
+    assert outcome.features_of(ANN_ID, at(3))["revenue_lifetime"] == 2000
+
+
 def test_what_has_no_header_is_a_dead_letter_too() -> None:
     outcome = run(b"not json", event("page", 1, user="null"), until=2)
     letters = sorted(outcome.dead_letters.values(), key=lambda letter: letter.offset)

@@ -52,7 +52,51 @@ def test_a_phone_number_counts_only_with_a_name() -> None:
     assert of(phone="+1 212 555 0123", name="LEE, Ann") == ("phone_name:+12125550123 ann lee",)
 
 
-@pytest.mark.parametrize("phone", ["0000000000", "555", "call me", "11111111"])
+def test_an_international_domain_is_the_same_however_it_is_written() -> None:
+    assert of(email="jörg@Müller.de") == of(email="jörg@xn--mller-kva.de") == ("email:jörg@xn--mller-kva.de",)
+
+
+def test_dots_and_tags_in_an_address_are_part_of_it() -> None:
+    assert of(email="ann.lee+shop@gmail.com") == ("email:ann.lee+shop@gmail.com",)
+
+
+@pytest.mark.parametrize("email", ["noreply@shop.com", "test@test.com", "No-Reply@acme.io", "a@a.com"])
+def test_nobodys_addresses_give_no_key(email: str) -> None:
+    assert of(email=email) == ()
+
+
+def test_a_number_without_country_code_belongs_to_the_scopes_region_or_the_addresss_country() -> None:
+    german = Identifiers([Policy("phone_name")], "DE")
+    ann = {"phone": "030 1234567", "name": "Ann Lee"}
+    assert german.keys(None, None, None, Traits(**ann)) == ("phone_name:+49301234567 ann lee",)
+    for country in ("AT", "AUT", "Österreich", "austria"):
+        keys = german.keys(None, None, None, Traits(**ann, address={"country": country}))
+        assert keys == ("phone_name:+43301234567 ann lee",)
+    for nonsense in ("Atlantis", 7, None, "x" * 10_000):
+        keys = german.keys(None, None, None, Traits(**ann, address={"country": nonsense}))
+        assert keys == ("phone_name:+49301234567 ann lee",)
+    assert german.keys(None, None, None, Traits(**ann, address="Berlin")) == (
+        "phone_name:+49301234567 ann lee",
+    )
+
+
+def test_the_shops_own_number_can_be_junk() -> None:
+    ids = Identifiers([Policy("phone_name", junk=frozenset({"(212) 555-0199"}))], "US")
+    assert ids.keys(None, None, None, Traits(phone="+12125550199", name="Ann Lee")) == ()
+
+
+@pytest.mark.parametrize("name", ["Test Test", "John Doe", "N/A", "..."])
+def test_a_phone_number_with_nobodys_name_gives_no_key(name: str) -> None:
+    assert of(phone="(212) 555-0123", name=name) == ()
+
+
+def test_what_is_too_long_to_be_anybodys_gives_no_key() -> None:
+    long = "9" * 513
+    assert ALL.keys(long, long, long, Traits(email=f"{long}@a.org", loyaltyNumber=long)) == ()
+    assert of(phone="(212) 555-0123", name="x" * 1_000_000) == ()
+
+
+@pytest.mark.parametrize("phone", ["0000000000", "555", "call me", "11111111", "123456789", "9876543210"])
 def test_what_is_no_phone_number_gives_no_key(phone: str) -> None:
     assert of(phone=phone, name="Ann Lee") == ()
 
