@@ -15,27 +15,29 @@ from operators.records import Record
 def feature_values(playbook: Playbook, record: Record, names: Collection[str], now: int) -> dict[str, Any]:
     """The features `names` of the playbook for this customer at `now` (ms), in that order."""
     panes = features.settle(record.part("m"), playbook.plan) if record.has("m") else {}
-    opened: dict[str, Columns] = {}
     found: dict[str, Any] = {}
-    return {name: _value(playbook.features, name, panes, opened, found, now) for name in names}
+    _read(playbook.features, names, panes, {}, found, now)
+    return {name: found[name] for name in names}
 
 
-def _value(
+def _read(
     known: Mapping[str, Feature | Expression],
-    name: str,
+    names: Collection[str],
     panes: dict[str, bytes],
     opened: dict[str, Columns],
     found: dict[str, Any],
     now: int,
-) -> Any:
-    if name not in found:
+) -> None:
+    for name in names:
+        if name in found:
+            continue
         feature = known[name]
         if isinstance(feature, Expression):
-            facts = {inner: _value(known, inner, panes, opened, found, now) for inner in feature.names}
-            found[name] = feature.value(facts)
-        else:
-            columns = opened.get(feature.slot)
-            if columns is None:
-                columns = opened[feature.slot] = features.columns_of(panes, feature.slot)
-            found[name] = features.value(columns, feature, now)
-    return found[name]
+            _read(known, feature.names, panes, opened, found, now)
+            found[name] = feature.value(found)
+            continue
+        slot = feature.slot
+        columns = opened.get(slot)
+        if columns is None:
+            columns = opened[slot] = features.columns_of(panes, slot)
+        found[name] = features.value(columns, feature, now) if columns else feature.nothing

@@ -34,7 +34,7 @@ WIDTHS = [604_800_000, 86_400_000, 21_600_000, 3_600_000, 900_000, 300_000, 60_0
 _NEEDS: dict[Aggregate, tuple[str, ...]] = {
     "count": ("count",),
     "sum": ("sum",),
-    "mean": ("count", "sum"),
+    "mean": ("mean",),
     "min": ("min",),
     "max": ("max",),
     "first": ("first",),
@@ -65,7 +65,7 @@ class Feature:
     """What to compute. `slot` is the measure's; `window` in ms, 0 for lifetime; `scale` divides numbers
     kept in millionths."""
 
-    __slots__ = ("aggregate", "columns", "name", "scale", "slot", "width", "window")
+    __slots__ = ("aggregate", "columns", "name", "nothing", "scale", "slot", "width", "window")
 
     def __init__(self, name: str, slot: str, aggregate: Aggregate, window: int, scale: int = 1) -> None:
         self.name = name
@@ -73,6 +73,7 @@ class Feature:
         self.aggregate = aggregate
         self.window = window
         self.scale = scale
+        self.nothing = 0 if aggregate in ("count", "sum", "distinct", "open") else None
         self.width = pane_width(window)
         self.columns = tuple([_column(component, self.width) for component in _NEEDS[aggregate]])
 
@@ -248,22 +249,26 @@ def value(columns: Columns, feature: Feature, now: int) -> Any:
     since the first pane boundary from there. Counts and sums of nothing are 0, everything else is None.
     What is known of the time after `now` is counted too."""
     tier = columns.get(feature.columns[0])
+    if not tier:
+        return feature.nothing
     aggregate = feature.aggregate
-    oldest = (now - feature.window - 1) // feature.width if feature.window else -1
-    found = [pane for index, pane in tier.items() if index > oldest] if tier else []
+    if feature.window:
+        oldest = (now - feature.window - 1) // feature.width
+        found = [pane for index, pane in tier.items() if index > oldest]
+        if not found:
+            return feature.nothing
+    else:
+        found = [*tier.values()]
     if aggregate == "count":
         return sum(found)
     if aggregate == "sum":
         return _scaled(sum(found), feature.scale)
     if aggregate == "distinct":
         return distinct.count(found)
-    if not found:
-        return 0 if aggregate == "open" else None
     if aggregate == "mean":
-        sums = columns.get(feature.columns[1], {})
-        return sum(pane for index, pane in sums.items() if index > oldest) / sum(found) / feature.scale
+        return sum(total for _, total in found) / sum(number for number, _ in found) / feature.scale
     if aggregate == "top":
-        counts = added(found)
+        counts = added(found) if len(found) > 1 else found[0]
         return _scaled(min(counts, key=lambda value: (-counts[value], value)), feature.scale)
     if aggregate == "open":
         closed = dict(chain.from_iterable(it.items() for it in columns.get(feature.columns[1], {}).values()))

@@ -39,6 +39,15 @@ def _plus(one: int, other: int) -> int:
     return max(-_MOST, min(_MOST, one + other))
 
 
+def _mean(old: list[int] | None, times: list[int], values: list[Any]) -> list[int]:
+    """Number and sum: a mean of its own, so that one which a playbook adds later is right at once."""
+    return _join_mean(old or [0, 0], [len(values), sum(values)])
+
+
+def _join_mean(one: list[int], other: list[int]) -> list[int]:
+    return [one[0] + other[0], _plus(one[1], other[1])]
+
+
 def _min(old: Any, times: list[int], values: list[Any]) -> Any:
     least = min(values)
     return least if old is None or least < old else old
@@ -123,6 +132,7 @@ def _newest(latest: dict[str, int]) -> dict[str, int]:
 COMPONENTS: dict[str, Component] = {
     "count": Component(_count, _plus),
     "sum": Component(_sum, _plus),
+    "mean": Component(_mean, _join_mean),
     "min": Component(_min, min),
     "max": Component(_max, max),
     "first": Component(_first, min),
