@@ -66,6 +66,7 @@ class Findings:
     decisions: int = 0
     dead_letters: int = 0
     merges: int = 0
+    profiles: int = 0
     lost: int = 0
     duplicated: int = 0
     unexpected: int = 0
@@ -242,6 +243,16 @@ def _check_outputs(found: Findings, book: Playbook, outputs: Log, outcome: Outco
     found.lost += found.count(foreseen - moves, "moves are missing")
     found.unexpected += found.count(moves - foreseen, "moves should not be there")
     found.expect("control:done" in got[topics.CONTROL], "the end was not announced")
+    # Of profiles only the last of a key is sure to be there, and foreseen.
+    told = {e.key: e.body for e in outcome.effects.values() if e.topic == topics.PROFILES}
+    last = {row.key.decode(): row.value for row in got[topics.PROFILES].values()}
+    found.lost += found.count(told.keys() - last.keys(), "profiles are missing")
+    found.unexpected += found.count(last.keys() - told.keys(), "profiles should not be there")
+    found.altered += found.count(
+        ((told[key], last[key]) for key in told.keys() & last.keys() if told[key] != last[key]),
+        "profiles are not as foreseen",
+    )
+    found.profiles = len(told)
     found.merges = len(outcome.identities)
     found.triggers, found.decisions = len(outcome.triggers), len(outcome.decisions)
     found.dead_letters = len(outcome.dead_letters)

@@ -11,6 +11,7 @@ from tests.events import at, consent, event, inputs, retail, run, track
 from tests.outcome import Outcome
 from tests.simulate import Simulation, cut_up
 
+SOON = retail(("profiles: {every: 1h}", "profiles: {every: 15m}"))
 ANN = {"user": "ann"}
 ANN_ID = customer_id("shop", "user_id:ann")
 COOKIE_ID = customer_id("shop", "anonymous_id:cookie")
@@ -27,7 +28,7 @@ def viewed(minutes: float, **who: str) -> bytes:
 
 
 def test_a_changed_customer_is_told_once_after_a_while_with_all_that_changed_until_then() -> None:
-    outcome = run(viewed(1), consent(2, **ANN), viewed(10), until=60)
+    outcome = run(viewed(1), consent(2, **ANN), viewed(10), until=60, playbook=SOON)
     (profile,) = told(outcome)
     assert (profile.as_of, profile.first_seen, profile.last_seen) == (at(16), at(1), at(10))
     assert profile.features["views_24h"] == 2
@@ -38,13 +39,13 @@ def test_a_changed_customer_is_told_once_after_a_while_with_all_that_changed_unt
 
 
 def test_it_is_told_again_only_after_another_change() -> None:
-    outcome = run(viewed(1), viewed(40), event("identify", 90, **ANN), until=200)
+    outcome = run(viewed(1), viewed(40), event("identify", 90, **ANN), until=200, playbook=SOON)
     assert [(one.as_of, one.features["views_24h"]) for one in told(outcome)] == [(at(16), 1), (at(55), 2)]
 
 
 def test_a_change_that_is_told_late_is_not_dated_back() -> None:
     clock = event("page", 30, anonymous="clock")
-    outcome = run(clock, viewed(5), until=60)
+    outcome = run(clock, viewed(5), until=60, playbook=SOON)
     (profile,) = told(outcome)
     assert (profile.as_of, profile.first_seen) == (at(45), at(5))
 
@@ -55,6 +56,7 @@ def test_on_a_merge_the_retired_id_names_the_survivor_and_the_survivor_is_told_w
         viewed(2, anonymous="cookie"),
         event("identify", 3, user="ann", anonymous="cookie"),
         until=60,
+        playbook=SOON,
     )
     (retired,) = told(outcome, COOKIE_ID)
     assert (retired.merged_into, retired.features, retired.as_of) == (ANN_ID, {}, at(3))
@@ -63,7 +65,7 @@ def test_on_a_merge_the_retired_id_names_the_survivor_and_the_survivor_is_told_w
 
 
 def test_of_several_profiles_of_a_customer_in_one_cut_only_the_last_goes_out() -> None:
-    playbook = retail()
+    playbook = SOON
     log = inputs([viewed(1), viewed(20), viewed(50), event("page", 200, anonymous="clock")])
     simulation = Simulation(playbook, log)
     for step in cut_up(playbook, log):
@@ -73,8 +75,8 @@ def test_of_several_profiles_of_a_customer_in_one_cut_only_the_last_goes_out() -
 
 
 def test_a_playbook_may_choose_the_features_or_have_no_profiles_at_all() -> None:
-    some = retail(("{every: 15m}", "{every: 1h, features: [views_24h]}"))
+    some = retail(("{every: 1h}", "{every: 1h, features: [views_24h]}"))
     (profile,) = told(run(viewed(1), until=120, playbook=some))
     assert (profile.as_of, profile.features) == (at(61), {"views_24h": 1})
-    none = retail(("profiles: {every: 15m}", ""))
+    none = retail(("profiles: {every: 1h}", ""))
     assert told(run(viewed(1), until=120, playbook=none)) == []

@@ -21,6 +21,7 @@ SHORT = (
     ("expires: 2h", "expires: 20m"),
     ("times: 5", "times: 2"),
     ("when: basket_value >= 100000", "when: basket_value >= 3000"),
+    ("profiles: {every: 1h}", "profiles: {every: 5m}"),
     ("scope: shop", "scope: shop\nengine: {alignment: 10m, dedupe: 30m}"),
 )
 LIMITED = retail(*SHORT)
