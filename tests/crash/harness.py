@@ -5,16 +5,14 @@ The processes are started as an operator starts them, and started again with the
 
 from __future__ import annotations
 
-import ctypes
 import os
 import random
 import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -27,82 +25,11 @@ from flows import topics as making
 from operators import playbook as playbooks
 from schemas import topics
 from tests.crash.traffic import PARTITIONS, Message, playbook
+from tests.program import Program, until
 
-ROOT = Path(__file__).parents[2]
 EPOCHS = ("100ms", "300ms", "700ms", "1500ms")
 IN_USE = "is in use by process"
 GAVE_UP = "crashes in a row, giving up"
-
-
-_libc = ctypes.CDLL(None)
-_PR_SET_PDEATHSIG = 1
-
-
-def _die_with_parent() -> None:
-    """Killed tests leave nothing behind. Workers follow their supervisor by themselves."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-class Run:
-    """A running `oncue run`. `said` is what it wrote to standard error."""
-
-    def __init__(self, command: list[str], log: Path) -> None:
-        self._log = log
-        with log.open("wb") as out:
-            # A group of its own, so that the end of a test takes workers along with their supervisor.
-            self.process = subprocess.Popen(
-                command, cwd=ROOT, stdout=out, stderr=out, start_new_session=True,
-                env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONFAULTHANDLER": "1"},
-                preexec_fn=_die_with_parent,
-            )  # fmt: skip
-
-    @property
-    def alive(self) -> bool:
-        return self.process.poll() is None
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    def members(self) -> list[int]:
-        """Process ids of its workers, when it supervises some."""
-        try:
-            found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        except FileNotFoundError:
-            return []
-        return [int(child) for child in found.split()]
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def wait(self, seconds: float) -> int:
-        """Its exit code. Raises AssertionError with what it said when it does not end in time."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"did not end within {seconds} s; it said: {self.autopsy()}") from None
-
-    def autopsy(self) -> str:
-        """End it so that it tells where its threads are; what it said last."""
-        for process in (*self.members(), self.process.pid):
-            os.kill(process, signal.SIGABRT)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            pass
-        return self.said[-4000:]
-
-    def end(self) -> None:
-        """Kill whatever is left of it, workers included."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
 
 
 class Scope:
@@ -119,7 +46,7 @@ class Scope:
         self._folder = folder
         self._engine = engine
         self._random = random.Random(seed)
-        self.runs: list[Run] = []
+        self.runs: list[Program] = []
         self._write("300ms")
         self.book = playbooks.load(self.config.read_text())
         making.create(self.book, brokers, PARTITIONS)
@@ -149,15 +76,13 @@ class Scope:
     def finish(self) -> None:
         making.finish(self.book, self.brokers)
 
-    def start(self, workers: int = 1, state: Path | None = None) -> Run:
+    def start(self, workers: int = 1, state: Path | None = None) -> Program:
         self._write(self._engine.get("epoch", self._random.choice(EPOCHS)))
-        command = [
-            sys.executable, "-m", "flows.cli", "run", "--config", str(self.config),
-            "--brokers", self.brokers, "--state", str(state or self.state),
-        ]  # fmt: skip
-        if workers > 1:
-            command += ["--workers", str(workers)]
-        run = Run(command, self._folder / f"run-{len(self.runs)}.log")
+        run = Program(
+            self._folder / f"run-{len(self.runs)}.log",
+            "run", "--config", self.config, "--brokers", self.brokers, "--state", state or self.state,
+            *(("--workers", workers) if workers > 1 else ()),
+        )  # fmt: skip
         self.runs.append(run)
         return run
 
@@ -165,7 +90,7 @@ class Scope:
         """How many records the order topic holds."""
         return kafka.bounds(self._reader, (topics.order(self.name), 0))[1]
 
-    def complete(self, seconds: float = 60, workers: int = 1) -> Run:
+    def complete(self, seconds: float = 60, workers: int = 1) -> Program:
         """Start, as often as it takes while an older worker still holds the lock, until the input ends."""
         until = time.monotonic() + seconds
         while True:
@@ -177,14 +102,6 @@ class Scope:
 
     def _write(self, epoch: str) -> None:
         self.config.write_text(playbook(self.name, **{**self._engine, "epoch": epoch}))
-
-
-def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Poll. Raises AssertionError when it does not come true in time."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
 
 
 class Feed:
@@ -267,7 +184,7 @@ def kill_again_and_again(
     story = Story()
     began = time.monotonic()
     rush = 0
-    run: Run | None = None
+    run: Program | None = None
     with Feed(scope, messages, max(200.0, len(messages) / (kills + 1) / pace)) as feed:
         while story.kills < kills:
             feed.allow((story.kills + 0.3) / (kills + 1))
@@ -275,7 +192,7 @@ def kill_again_and_again(
                 feed.rest()
                 scope.finish()
             before = scope.ordered()
-            if run is None or not run.alive:
+            if run is None or not run.running:
                 run = scope.start(workers)
                 story.starts += 1
             if rush:
@@ -287,7 +204,7 @@ def kill_again_and_again(
                 _await_cuts(scope, run, before + 2)
                 feed.allow((story.kills + 1) / (kills + 1))
                 _live(run, rng.expovariate(1 / life))
-            if run.alive:
+            if run.running:
                 _strike(rng, run)
                 story.kills += 1
             elif run.process.returncode == 0 and story.kills == kills - 1:
@@ -307,22 +224,22 @@ def kill_again_and_again(
     return story
 
 
-def _await_cuts(scope: Scope, run: Run, wanted: int) -> None:
+def _await_cuts(scope: Scope, run: Program, wanted: int) -> None:
     """Return when `order` holds so many records, or the run has ended."""
     try:
-        until(lambda: not run.alive or scope.ordered() >= wanted, 60, f"{wanted} records in order")
+        until(lambda: not run.running or scope.ordered() >= wanted, f"{wanted} records in order", 60)
     except AssertionError as late:
         raise AssertionError(f"{late}; it said: {run.autopsy()}") from None
 
 
-def _end(scope: Scope, run: Run) -> int:
+def _end(scope: Scope, run: Program) -> int:
     """Its exit code, however long it takes, as long as it gets on."""
-    while run.alive:
+    while run.running:
         _await_cuts(scope, run, scope.ordered() + 1)
     return run.process.wait()
 
 
-def _live(run: Run, seconds: float) -> None:
+def _live(run: Program, seconds: float) -> None:
     """Let it run so long; a random moment, not something to wait for."""
     try:
         run.process.wait(seconds)
@@ -330,7 +247,7 @@ def _live(run: Run, seconds: float) -> None:
         pass
 
 
-def _strike(rng: random.Random, run: Run) -> None:
+def _strike(rng: random.Random, run: Program) -> None:
     """SIGKILL: the process, or with workers the supervisor, one of them or all at once."""
     members = run.members()
     victim = rng.choice(("supervisor", "member", "member", "all")) if members else "supervisor"
@@ -341,13 +258,13 @@ def _strike(rng: random.Random, run: Run) -> None:
     else:
         os.kill(rng.choice(members), signal.SIGKILL)
         until(
-            lambda: not run.alive or not {*run.members()} & {*members},
-            60,
+            lambda: not run.running or not {*run.members()} & {*members},
             f"the other workers end; {run.said[-500:]}",
+            60,
         )
 
 
-def _note(story: Story, run: Run) -> None:
+def _note(story: Story, run: Program) -> None:
     if IN_USE in run.said:
         story.locked += 1
     elif GAVE_UP in run.said:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.brokers import RealBroker
-from tests.crash.harness import ROOT, Scope, kill_again_and_again
+from tests.crash.harness import Scope, kill_again_and_again
 from tests.crash.traffic import traffic
 from tests.crash.verify import verify
+from tests.program import ROOT
 
 RESULT = ROOT / "bench" / "results" / "soak.json"
 

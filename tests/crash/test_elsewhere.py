@@ -14,9 +14,10 @@ import pytest
 
 from state.store import checkpoints
 from tests.brokers import RealBroker
-from tests.crash.harness import ROOT, Feed, Run, Scope, until
+from tests.crash.harness import Feed, Scope
 from tests.crash.test_kill import exact
 from tests.crash.traffic import traffic
+from tests.program import ROOT, Program, until
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
 
 
 def oncue(*arguments: object, code: int = 0) -> list[dict]:
-    """Run a command with --json; the lines it printed."""
+    """Program a command with --json; the lines it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", *map(str, arguments), "--json"],
         cwd=ROOT, capture_output=True, text=True, timeout=60,
@@ -42,10 +43,10 @@ def backed_up(shop: Scope, place: Path, beyond: int = 0) -> dict:
     return made
 
 
-def running(shop: Scope) -> Run:
+def running(shop: Scope) -> Program:
     run = shop.start()
-    until(lambda: not run.alive or any(shop.state.glob("*/points/sequence")), 60, "a durable point")
-    assert run.alive, run.said
+    until(lambda: not run.running or any(shop.state.glob("*/points/sequence")), "a durable point", 60)
+    assert run.running, run.said
     return run
 
 
@@ -57,7 +58,7 @@ def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: S
         first = backed_up(shop, tmp_path / "place")
         second = backed_up(shop, tmp_path / "place", first["cut"])
         before = shop.ordered()
-        until(lambda: not run.alive or shop.ordered() > before + 3, 60, "more cuts after the backup")
+        until(lambda: not run.running or shop.ordered() > before + 3, "more cuts after the backup", 60)
         run.kill()
         shutil.rmtree(shop.state)  # the machine is gone
         feed.rest()
@@ -76,7 +77,7 @@ def test_a_damaged_checkpoint_is_found_and_undone_by_going_back_one(shop: Scope)
     for part in range(1, 4):  # so that each shard has several checkpoints
         before = shop.ordered()
         shop.send(messages[part * 1_000 : (part + 1) * 1_000])
-        until(lambda: not run.alive or shop.ordered() > before, 60, "cuts")  # noqa: B023
+        until(lambda: not run.running or shop.ordered() > before, "cuts", 60)  # noqa: B023
     run.signal(signal.SIGTERM)
     assert run.wait(20) == 0, run.said
     newest = checkpoints(shop.state / shop.name / "shard-01")[-1][2]

@@ -10,9 +10,10 @@ import pytest
 
 from flows.lookup import customer, scope_of
 from tests.brokers import EmbeddedBroker, RealBroker
-from tests.crash.harness import Run, Scope, Story, kill_again_and_again, until
+from tests.crash.harness import Scope, Story, kill_again_and_again
 from tests.crash.traffic import Message, traffic
 from tests.crash.verify import Findings, verify
+from tests.program import Program, until
 
 
 @pytest.fixture
@@ -59,12 +60,12 @@ def test_it_survives_kills_on_the_embedded_broker_too(mock: EmbeddedBroker, tmp_
         exact(scope, 8_000)
 
 
-def half_way(scope: Scope, messages: list[Message], workers: int = 1) -> Run:
+def half_way(scope: Scope, messages: list[Message], workers: int = 1) -> Program:
     """Send the first half and start; returns the run when it has ordered some of it, the rest follows."""
     before = scope.ordered()
     scope.send(messages[: len(messages) // 2])
     run = scope.start(workers)
-    until(lambda: scope.ordered() > before + 2 or not run.alive, 60, "cuts")
+    until(lambda: scope.ordered() > before + 2 or not run.running, "cuts", 60)
     scope.send(messages[len(messages) // 2 :])
     return run
 
@@ -80,7 +81,7 @@ def test_sigterm_ends_it_cleanly_and_the_same_command_continues(shop: Scope) -> 
 
 def test_a_lost_state_directory_is_rebuilt_from_the_order(shop: Scope) -> None:
     run = half_way(shop, traffic(10_000, seed=5))
-    until(lambda: any(shop.state.glob("*/shard-*/ckpt-*")) or not run.alive, 60, "a checkpoint")
+    until(lambda: any(shop.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint", 60)
     run.kill()
     shutil.rmtree(shop.state)
     shop.finish()

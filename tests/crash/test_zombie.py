@@ -12,9 +12,10 @@ from deploy.kafka.broker import Unavailable
 from flows import kafka
 from schemas import topics
 from tests.brokers import RealBroker
-from tests.crash.harness import IN_USE, Run, Scope, until
+from tests.crash.harness import IN_USE, Scope
 from tests.crash.test_kill import exact
 from tests.crash.traffic import Message, traffic
+from tests.program import Program, until
 
 
 @pytest.fixture
@@ -23,14 +24,14 @@ def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
         yield scope
 
 
-def running(scope: Scope, messages: list[Message]) -> Run:
+def running(scope: Scope, messages: list[Message]) -> Program:
     """A run that has kept a checkpoint and written to every partition of its output: before that, its
     transactional producers may still be opening, and would fence whoever opened them meanwhile."""
     scope.send(messages)
     run = scope.start()
-    until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.alive, 60, "a checkpoint")
-    until(lambda: all_written(scope) or not run.alive, 60, "output in every partition")
-    assert run.alive, run.said
+    until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint", 60)
+    until(lambda: all_written(scope) or not run.running, "output in every partition", 60)
+    assert run.running, run.said
     return run
 
 
@@ -64,7 +65,7 @@ def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: 
     zombie = running(shop, messages[:4_000])
     shop.send(messages[4_000:8_000])  # so that it has something in its hands
     zombie.signal(signal.SIGSTOP)
-    until(lambda: frozen(zombie.process.pid), 10, "the process stands still")
+    until(lambda: frozen(zombie.process.pid), "the process stands still", 10)
 
     elsewhere = tmp_path / "elsewhere"
     if state == "copied":
@@ -79,7 +80,7 @@ def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: 
     assert "another oncue took over" in zombie.said
     assert "Traceback" not in zombie.said
 
-    assert successor.alive, successor.said
+    assert successor.running, successor.said
     shop.finish()
     assert successor.wait(60) == 0, successor.said
     shop.state = elsewhere
@@ -90,7 +91,7 @@ def test_a_zombie_that_wakes_up_after_the_end_adds_nothing(shop: Scope, tmp_path
     messages = traffic(6_000, seed=3)
     zombie = running(shop, messages)
     zombie.signal(signal.SIGSTOP)
-    until(lambda: frozen(zombie.process.pid), 10, "the process stands still")
+    until(lambda: frozen(zombie.process.pid), "the process stands still", 10)
     own, shop.state = shop.state, tmp_path / "elsewhere"
     shop.finish()
     shop.complete()
@@ -107,10 +108,10 @@ def test_a_zombie_that_wakes_up_after_the_end_adds_nothing(shop: Scope, tmp_path
     exact(shop, 6_000)
 
 
-def goes_on(scope: Scope, run: Run, before: int) -> bool:
+def goes_on(scope: Scope, run: Program, before: int) -> bool:
     """Whether it makes further cuts; False when it ends instead."""
-    until(lambda: scope.ordered() > before or not run.alive, 60, "cuts, or the end")
-    return run.alive
+    until(lambda: scope.ordered() > before or not run.running, "cuts, or the end", 60)
+    return run.running
 
 
 def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:

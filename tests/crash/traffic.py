@@ -44,7 +44,7 @@ _SHORT = (
     ("window: 24h", "window: 30s"),
     ("window: 30d", "window: 90s"),
     ("window: 365d", "window: 3m"),
-    ("profiles: {every: 1h}", "profiles: {every: 3s}"),
+    ("profiles: {every: 1h}", "profiles: {every: 10s}"),
 )
 # `hold`: these events are of long ago, an idle moment must not bring time to today. Small cuts, so that a
 # merge is under way for some of them.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.brokers import Broker
 from tests.docs.examples import blocks
-from tests.flows.running import PATIENCE, until
+from tests.program import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 FILES = {"yaml": "my.yaml", "json": "events.jsonl", "python": "mend.py"}

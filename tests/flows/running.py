@@ -6,12 +6,7 @@ read_committed consumer, and the program is a process with an exit code and some
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +17,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from flows import topics as making
 from operators import playbook as playbooks
 from tests.brokers import Broker
-
-ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0  # seconds that anything here may take on a busy machine
+from tests.program import PATIENCE, Program, until
 
 PLAYBOOK = """
 scope: {scope}
@@ -66,56 +59,6 @@ class Record(NamedTuple):
     @property
     def body(self) -> Any:
         return orjson.loads(self.raw)
-
-
-def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Poll until it is true; what it gave. Raises AssertionError when it takes too long."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.02)
-    return found
-
-
-class Program:
-    """One `oncue` process. `said` is what it wrote so far, to either stream."""
-
-    def __init__(self, log: Path, *arguments: object, **more: Any) -> None:
-        self._log = log
-        with log.open("wb") as out:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", *map(str, arguments)],
-                cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, "RUST_BACKTRACE": "0"}, **more,
-            )  # fmt: skip
-
-    @property
-    def said(self) -> str:
-        return self._log.read_text(errors="replace")
-
-    @property
-    def running(self) -> bool:
-        return self.process.poll() is None
-
-    def wait(self, seconds: float = PATIENCE) -> int:
-        """Its exit code."""
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"still runs after {seconds:.0f} s; it said: {self.said[-3000:]}") from None
-
-    def stop(self, seconds: float = PATIENCE) -> int:
-        """SIGTERM; its exit code."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait(seconds)
-
-    def end(self) -> None:
-        """Kill what is left of it, its children included."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self.process.wait()
 
 
 class Scope:

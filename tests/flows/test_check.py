@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flows import checking
 from flows.playbooks import __file__ as playbooks
-from tests.flows.running import Program
+from tests.program import Program
 
 RETAIL = Path(playbooks).parent / "retail.yaml"
 

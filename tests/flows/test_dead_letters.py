@@ -15,7 +15,8 @@ from schemas.outbound import DeadLetter
 from tests.brokers import Broker, RealBroker
 from tests.events import consent, event, track
 from tests.flows.conftest import Maker
-from tests.flows.running import Scope, until
+from tests.flows.running import Scope
+from tests.program import until
 
 ADDED = track("Product Added", 1, id="a1", user="ann", cart_id="k1", product_id="p1", price=10)
 MEND = "def transform(original, letter):\n    return original + b'}' if original.startswith(b'{') else None\n"

@@ -11,7 +11,7 @@ from rocksdict import Checkpoint, Options, Rdict, WriteOptions
 
 from tests.brokers import EmbeddedBroker
 from tests.flows.engine_flow import LAST
-from tests.flows.running import ROOT
+from tests.program import ROOT
 
 
 class Engine:

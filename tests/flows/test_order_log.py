@@ -7,8 +7,8 @@ from flows.kafka import KafkaTrouble
 from flows.orderlog import OrderLog, Superseded
 from operators.order import Cut, Opened
 from tests.brokers import Broker, RealBroker
-from tests.flows.running import until
 from tests.flows.test_trouble import trim
+from tests.program import until
 
 
 def marker(name: str = "playbook") -> Opened:

@@ -2,7 +2,7 @@
 
 from flows.probe import Answer, Probe
 from tests.brokers import Broker, RealBroker
-from tests.flows.running import until
+from tests.program import until
 
 
 def asked(probe: Probe, at: int) -> list[Answer]:

@@ -14,7 +14,8 @@ from flows import lookup
 from tests.brokers import Broker, RealBroker
 from tests.events import at, consent, event, track
 from tests.flows.conftest import Maker
-from tests.flows.running import Program, Record, Scope, until
+from tests.flows.running import Record, Scope
+from tests.program import Program, until
 from tests.schemas.published import check_output
 
 STORY = (

@@ -13,8 +13,9 @@ from state.store import checkpoints
 from tests.brokers import Broker, RealBroker
 from tests.events import consent, track
 from tests.flows.conftest import Maker
-from tests.flows.running import Program, Scope, until
+from tests.flows.running import Scope
 from tests.flows.test_run import LATER, STORY, live
+from tests.program import Program, until
 
 NOBODY = "127.0.0.1:9"
 

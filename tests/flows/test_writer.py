@@ -11,7 +11,8 @@ from flows.orderlog import Superseded
 from flows.writer import Outgoing, Writer
 from schemas.topics import LARGEST
 from tests.brokers import Broker, RealBroker
-from tests.flows.running import committed, reader, until
+from tests.flows.running import committed, reader
+from tests.program import until
 
 
 def out(topic: str, value: bytes, key: str = "k") -> Outgoing:

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.brokers import Broker
-from tests.flows.running import until
+from tests.program import until
 from tests.schemas import documented
 from tests.schemas.published import check_output
 
