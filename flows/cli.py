@@ -96,12 +96,13 @@ def produce(
     brokers: Brokers,
     topic: Annotated[str, typer.Option(help="Where to.")],
     speed: Annotated[float, typer.Option(help="Times faster than the timestamps; 0: at once.")] = 0,
+    as_json: Json = False,
 ) -> None:
     """Send a file of JSON lines to a topic."""
     producing.check(brokers, topic)
     with file.open("rb") as lines, Progress(f"bytes to {topic}", file.stat().st_size) as progress:
         count = producing.produce(brokers, ((topic, line) for line in _lines(lines, progress)), speed)
-    print(f"{count} records to {topic}")
+    print(json.dumps({"topic": topic, "records": count}) if as_json else f"{count} records to {topic}")
 
 
 @app.command("tail")
@@ -118,10 +119,10 @@ def tail_command(
 
 
 @app.command()
-def finish(config: Config, brokers: Brokers) -> None:
+def finish(config: Config, brokers: Brokers, as_json: Json = False) -> None:
     """Say that the input ends here: the run works off what is there, then ends by itself."""
     ends = making.finish(_load(config), brokers)
-    print(f"input ends after {sum(ends.values())} records")
+    print(json.dumps(ends, indent=2) if as_json else f"input ends after {sum(ends.values())} records")
 
 
 @app.command()
@@ -236,27 +237,41 @@ def create(
     config: Annotated[Path | None, typer.Option("--config", help="The playbook (YAML).")] = None,
     partitions: Annotated[int, typer.Option(help="Partitions of each source's topic.")] = 4,
     replication: Annotated[int, typer.Option(help="Copies of each; -1: the broker's default.")] = -1,
+    as_json: Json = False,
 ) -> None:
     """Make the scope's topics that are missing, with the settings they need."""
     book = _load(config)
-    made = making.create(book, brokers, partitions, replication)
-    for line in making.differing(book, brokers):
+    made, differing = making.create(book, brokers, partitions, replication), making.differing(book, brokers)
+    if as_json:
+        print(json.dumps({"made": made, "differing": differing}, indent=2))
+        return
+    for line in differing:
         print(f"oncue: {line} (kafka-configs.sh --alter changes it)", file=sys.stderr)
     print("\n".join(made) if made else "all topics are there")
 
 
 @topics.command("list")
-def list_topics(config: Annotated[Path | None, typer.Option("--config")] = None) -> None:
+def list_topics(
+    config: Annotated[Path | None, typer.Option("--config", help="The playbook (YAML).")] = None,
+    as_json: Json = False,
+) -> None:
     """Every topic of a scope, what it is keyed by and what oncue does with it."""
     book = _load(config)
-    for source, topic in book.topics.items():
-        print(f"{topic}\tin\tcustomer\tsource {source}")
-    for it in names.REFERENCE:
-        if it.name in book.reference:
-            print(f"{book.reference[it.name]}\tin\t{it.keyed_by}\treference data")
-    for code, output in enumerate(names.OUTPUTS):
-        print(f"{names.output(book.scope, code)}\tout\t{output.keyed_by}")
-    print(f"{names.order(book.scope)}\tinternal\t-")
+    rows = [(topic, "in", "sender's choice", f"source {source}") for source, topic in book.topics.items()]
+    rows += [
+        (book.reference[it.name], "in", it.keyed_by, "reference data")
+        for it in names.REFERENCE
+        if it.name in book.reference
+    ]
+    rows += [
+        (names.output(book.scope, code), "out", it.keyed_by, "") for code, it in enumerate(names.OUTPUTS)
+    ]
+    rows.append((names.order(book.scope), "internal", "-", ""))
+    columns = ("topic", "use", "keyed_by", "about")
+    if as_json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
+    else:
+        show.rows(columns, rows)
 
 
 def _lines(file: BinaryIO, progress: Progress) -> Iterator[bytes]:

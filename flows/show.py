@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,7 +89,11 @@ def customer(found: dict[str, Any]) -> None:
         console.print(f"and {len(found['timeline']) - TIMELINE} before; --json shows all", style="dim")
 
 
-def _table(console: Console, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def rows(columns: tuple[str, ...], found: Sequence[tuple[str, ...]]) -> None:
+    _table(Console(highlight=False), columns, found)
+
+
+def _table(console: Console, columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     if not rows:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold", pad_edge=False)

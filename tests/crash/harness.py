@@ -90,7 +90,7 @@ class Scope:
         """How many records the order topic holds."""
         return kafka.bounds(self._reader, (topics.order(self.name), 0))[1]
 
-    def complete(self, seconds: float = 60, workers: int = 1) -> Program:
+    def complete(self, seconds: float = 180, workers: int = 1) -> Program:
         """Start, as often as it takes while an older worker still holds the lock, until the input ends."""
         until = time.monotonic() + seconds
         while True:

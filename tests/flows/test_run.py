@@ -368,8 +368,8 @@ def test_topics_are_created_once_with_their_settings(kafka: RealBroker, scoped: 
     topic.set_config("max.message.bytes", "1000")
     AdminClient({"bootstrap.servers": kafka.bootstrap}).alter_configs([topic])[topic].result(10)
     assert "moves has max.message.bytes=1000; a new one would get 16777216" in scope.ask(*arguments)
-    listed = scope.ask("topics", "list", "--config", scope.config)
-    assert {line.split("\t")[0] for line in listed.splitlines()} == set(said.split())
+    listed = json.loads(scope.ask("topics", "list", "--config", scope.config, "--json"))
+    assert {row["topic"] for row in listed} == set(said.split())
 
 
 def test_a_killed_run_leaves_its_lock_and_output_to_the_next(kafka: RealBroker, scoped: Maker) -> None:
