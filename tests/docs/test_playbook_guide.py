@@ -41,7 +41,15 @@ def test_every_section_key_and_setting_is_explained() -> None:
     text = GUIDE.read_text()
     sections = {field.name: field.type for field in msgspec.structs.fields(form.Playbook)}
     missing = [name for name in sections if f"`{name}`" not in text]
-    for kind in (form.Source, form.Identifier, form.Measure, form.Feature, form.Trigger, form.Profiles):
+    for kind in (
+        form.Source,
+        form.Identifier,
+        form.Measure,
+        form.Feature,
+        form.Trigger,
+        form.Channel,
+        form.Profiles,
+    ):
         missing += [
             f"{kind.__name__}.{field.name}"
             for field in msgspec.structs.fields(kind)
