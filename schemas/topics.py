@@ -31,7 +31,7 @@ _COMPACT = {"cleanup.policy": "compact", "min.compaction.lag.ms": str(30 * 86_40
 OUTPUTS = (
     Output("triggers", "customer id", False, {"retention.ms": str(7 * 86_400_000)}),
     Output("decisions", "customer id", False, {"retention.ms": str(30 * 86_400_000)}),
-    Output("dead-letters", "source topic/partition/offset", False, _KEEP | _LARGE),
+    Output("dead-letters", "topic/partition/offset, or customer id, or move", False, _KEEP | _LARGE),
     Output("identities", "customer id", False, {"retention.ms": "-1"}),
     Output("ledger", "shard", False, _KEEP),
     Output("moves", "surviving customer id", False, _KEEP | _LARGE),
