@@ -34,7 +34,7 @@ from tests.outcome import Outcome
 from tests.simulate import Step, replay
 
 # What an oracle can foresee to the letter. Moves, ledger entries and commands are checked by their ids.
-DECIDED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES)
+DECIDED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES, topics.PROFILES)
 READING = 120  # seconds
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode

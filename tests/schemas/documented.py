@@ -18,7 +18,6 @@ from operators import playbook as playbooks
 from operators.effects import Effect
 from schemas import inbound, topics
 from schemas.contracts import VERSIONS
-from schemas.outbound import Trigger, TriggerCancelled
 from tests.events import at, consent, event, inputs, track
 from tests.simulate import Simulation, Step, cut_up
 
@@ -76,6 +75,7 @@ def examples() -> dict[str, dict[str, Any]]:
         track("Order Completed", 4, user="ann", order_id="order-1", total="free"),
         track("Product Viewed", 5, anonymous="cookie-2", product_id="shoe-2"),
         event("identify", 6, user="ann", anonymous="cookie-2"),
+        track("Order Completed", 30, user="ann", order_id="order-2", cart_id="cart-1", total=79.9),
     ]  # fmt: skip
     shop = playbooks.load(SHOP)
     log = inputs(shopping, arrived=7)
@@ -89,11 +89,11 @@ def examples() -> dict[str, dict[str, Any]]:
     def first(topic: int, wanted: bytes = b"") -> Effect:
         return next(it for it in sent if it.topic == topic and wanted in it.body)
 
-    trigger = first(topics.TRIGGERS, b"cart_abandoned")
+    trigger = first(topics.TRIGGERS, b'"decided_at"')
     counts = next(shard.customers.counts for shard in run.shards if shard.customers.counts)
     chosen = {
         "trigger": trigger,
-        "trigger-cancelled": _cancelled(trigger),
+        "trigger-cancelled": first(topics.TRIGGERS, b'"cancelled_at"'),
         "profile": first(topics.PROFILES, f'"customer":"{trigger.key}"'.encode()),
         "identity": first(topics.IDENTITIES),
         "decision": first(topics.DECISIONS),
@@ -101,16 +101,6 @@ def examples() -> dict[str, dict[str, Any]]:
         "ledger": effects.ledger(len(run.cuts), "0", counts),
     }
     return {name: _record(effect, len(run.cuts)) for name, effect in chosen.items()}
-
-
-def _cancelled(trigger: Effect) -> Effect:
-    body = msgspec.json.decode(trigger.body, type=Trigger)
-    cancelled = TriggerCancelled(
-        trigger=trigger.id, rule=body.rule, customer=body.customer, reason="Order Completed",
-        cancelled_at=body.decided_at + 600_000, key=body.key, rule_hash=body.rule_hash,
-        channel=body.channel, purpose=body.purpose,
-    )  # fmt: skip
-    return effects.cancelled(f"cancelled:{trigger.id}", cancelled, at(28), "m-order-2", trigger.correlation)
 
 
 def _record(effect: Effect, cut: int) -> dict[str, Any]:
