@@ -78,7 +78,7 @@ def examples() -> dict[str, dict[str, Any]]:
         track("Order Completed", 30, user="ann", order_id="order-2", cart_id="cart-1", total=79.9),
     ]  # fmt: skip
     shop = playbooks.load(SHOP)
-    log = inputs(shopping, arrived=7)
+    log = inputs(shopping, arrived=31)
     run = Simulation(shop, log)
     for step in cut_up(shop, log, [[1]] * len(shopping)):
         run.cut(step)
