@@ -168,7 +168,8 @@ class Message(msgspec.Struct, kw_only=True):
     or a trait. `messageId` is the same when the same event is sent again.
 
     The event time is `timestamp`; without it `receivedAt - (sentAt - originalTimestamp)`, which puts a
-    wrong device clock right; without any of them the time the broker took the record.
+    wrong device clock right; without any of them the time the broker took the record. A `timestamp` with
+    `sentAt` and without `originalTimestamp` is taken for the device's and put right in the same way.
     """
 
     messageId: Id

@@ -6,7 +6,7 @@ from operators.identity import customer_id
 from schemas.outbound import Decision, Trigger
 from tests.events import at, consent, event, inputs, retail, run, track
 from tests.outcome import Outcome
-from tests.simulate import Simulation, cut_up
+from tests.simulate import Simulation, Step, cut_up
 
 ANN = {"user": "ann"}
 ANN_ID = customer_id("shop", "user_id:ann")
@@ -229,6 +229,22 @@ def test_what_has_no_header_is_a_dead_letter_too() -> None:
         ("header", "not-json"), ("header", "no-identifier"),
     ]  # fmt: skip
     assert letters[0].original == b"not json"
+
+
+def test_an_event_of_1970_counts_in_its_own_time_and_sets_nothing_off() -> None:
+    first = track("Product Added", 1, product_id="p1", cart_id="c1", **ANN)
+    old = first.replace(b"2026-03-02", b"1970-01-01").replace(b'"m-', b'"n-').replace(b'"c1"', b'"c2"')
+    log = inputs([*YES, viewed(2), old, first, event("page", 3, user="x")], [event("page", 3, user="y")])
+    steps = cut_up(retail(), log, [[1, 1]] * 6)
+    simulation = Simulation(retail(), log)
+    for step in [*steps, Step({}, at(60))]:
+        simulation.cut(step)
+    outcome = simulation.finish().outcome()
+    assert steps[-1].watermark == at(3)  # it held nothing back
+    assert sorted(trigger.key for trigger in outcome.triggers.values()) == ["c1"]
+    assert reasons(outcome) == ["expired"]
+    assert outcome.features_of(ANN_ID, at(60))["cart_adds_24h"] == 1
+    assert len(outcome.customers[ANN_ID].encode()) < 2000
 
 
 # --- merges
