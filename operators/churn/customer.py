@@ -1,0 +1,150 @@
+"""All of churn that a customer's record holds, and what happens to it. The customer step calls this.
+
+bought       at a purchase (an event of the definition)
+due          when to be scored next because of time, for the record's timer
+score        what the model says now; leaves a snapshot behind, at most one in `apart`
+examples     snapshots whose horizon has passed, with their labels, for the learner
+merge        two customers are one
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from operators.churn import pending, reasons, statistics, vector
+from operators.churn.pending import Snapshot
+from operators.churn.scoring import Scorer
+from operators.churn.statistics import Statistics
+from schemas.churn import Example
+
+CHANGE = 0.01  # a score that moved less has the reasons it had: to find them takes as long as the score
+
+
+class Definition(NamedTuple):
+    """What churn is, in the playbook's words, compiled. Durations in ms.
+
+    Somebody with `least` purchases or more who does not buy within `horizon` has churned. They are scored
+    on the events of `rescore`, and `every` so long; snapshots are at least `apart`. `more`: features of
+    the playbook that are facts besides the purchases.
+    """
+
+    on: frozenset[str]
+    value: str
+    horizon: int
+    every: int
+    apart: int
+    least: int = 1
+    rescore: frozenset[str] = frozenset()
+    more: tuple[str, ...] = ()
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        return (*vector.FACTS, *self.more)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (*vector.INPUTS, *self.more)
+
+
+class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
+    """The probability that the customer churns, as of `at` (ms), why, and by which model (0: the rule
+    for as long as there is none). `expected_*`: within the horizon; money in major units."""
+
+    at: int
+    churn: float
+    reasons: tuple[str, ...]
+    version: int
+    expected_purchases: float
+    expected_value: float
+    next_purchase_at: int
+
+
+class Churn(msgspec.Struct, array_like=True, gc=False):
+    """The part of a customer's record. `scored`: the newest score. `snapshot_at`: of the newest snapshot."""
+
+    bought: Statistics
+    waiting: list[Snapshot]
+    scored: Score | None = None
+    snapshot_at: int = -1
+
+
+def empty() -> Churn:
+    return Churn(statistics.empty(), [])
+
+
+def bought(churn: Churn, at: int, value: int, definition: Definition) -> None:
+    """A purchase of `value` (minor units) at `at` (ms)."""
+    statistics.add(churn.bought, at, value)
+    pending.mark(churn.waiting, (at,), definition.horizon)
+
+
+def eligible(churn: Churn, definition: Definition) -> bool:
+    return churn.bought.count >= definition.least
+
+
+def due(churn: Churn, definition: Definition) -> int:
+    """When time alone next asks for something: a score or a label; -1: never."""
+    found = []
+    if eligible(churn, definition):
+        since = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
+        found.append(since + definition.every)
+    if churn.waiting:
+        found.append(min(one.at for one in churn.waiting) + definition.horizon)
+    return min(found, default=-1)
+
+
+def score(
+    churn: Churn, owner: str, at: int, more: Sequence[float], scorer: Scorer, definition: Definition
+) -> Score:
+    """Score the customer `owner` as of `at`, which is not before anything in their record: the caller
+    takes the later of the due time and the newest event applied. Raises ValueError otherwise, because the
+    snapshot would hold what its scoring time could not know."""
+    if at < churn.bought.latest[0]:
+        raise ValueError(f"a score as of {at} would use a purchase of {churn.bought.latest[0]}")
+    facts = vector.facts(churn.bought, at, definition.horizon, more)
+    inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
+    risk = scorer.score(inputs)
+    old = churn.scored
+    if old is None or abs(risk - old.churn) >= CHANGE or scorer.version != old.version:
+        why = reasons.words(scorer.function, inputs, definition.more)
+    else:
+        why = old.reasons
+    expected = vector.outlook(facts, inputs, scorer.fitted, at)
+    found = churn.scored = Score(at, risk, why, scorer.version, *expected)
+    if churn.snapshot_at < 0 or at >= churn.snapshot_at + definition.apart:
+        churn.waiting.append(pending.snapshot(at, owner, facts, risk, scorer.version))
+        churn.snapshot_at = at
+    return found
+
+
+def examples(churn: Churn, now: int, definition: Definition) -> list[Example]:
+    """What the learner may know at `now` (ms), the watermark."""
+    found = []
+    for one in pending.release(churn.waiting, now, definition.horizon):
+        facts = pending.unpacked(one.facts)
+        found.append(
+            Example(
+                customer=one.owner,
+                at=one.at,
+                known_at=one.at + definition.horizon,
+                facts=facts,
+                churned=not one.back,
+                score=one.score,
+                version=one.version,
+                segment=vector.segment(facts),
+            )
+        )
+    return found
+
+
+def merge(mine: Churn, theirs: Churn, definition: Definition) -> None:
+    """Take over all of `theirs`. The score is stale from then on: score again."""
+    times = (mine.bought.times, theirs.bought.times)
+    pending.merge(mine.waiting, theirs.waiting, times, definition.horizon)
+    statistics.merge(mine.bought, theirs.bought)
+    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+    scores = [one for one in (mine.scored, theirs.scored) if one is not None]
+    mine.scored = max(scores, default=None)

@@ -1,0 +1,75 @@
+"""Snapshots that wait for their labels.
+
+What was known of a customer when they were scored waits until scoring time + horizon; then it is known
+whether they bought in between, and facts and label go to the learner together. "Came back" is known
+earlier, but waits too: a learner that gets the early labels early sees the loyal first and the leavers
+a horizon later, and is biased by as much as the business grows or the season turns.
+
+A snapshot stays what it was when two customers turn out to be one: it is what the scorer saw. Its label
+is that of the one person: a purchase by either half counts for the waiting snapshots of both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import pack, unpack
+
+import msgspec
+
+
+class Snapshot(msgspec.Struct, array_like=True, gc=False, order=True):
+    """`at`: scoring time in ms. `owner`: the customer id then. `facts` packed as 32-bit floats: a quarter
+    of the space. `score` and `version`: what was said of them then, and by which model."""
+
+    at: int
+    owner: str
+    facts: bytes
+    score: float
+    version: int
+    back: bool = False
+
+
+def snapshot(at: int, owner: str, facts: tuple[float, ...], score: float, version: int) -> Snapshot:
+    return Snapshot(at, owner, pack(f"<{len(facts)}f", *facts), score, version)
+
+
+def unpacked(facts: bytes) -> tuple[float, ...]:
+    return unpack(f"<{len(facts) // 4}f", facts)
+
+
+def mark(waiting: Iterable[Snapshot], times: Iterable[int], horizon: int) -> None:
+    """Purchases at `times`: whose snapshots are answered by them with "came back"."""
+    for one in waiting:
+        if not one.back and any(one.at < time <= one.at + horizon for time in times):
+            one.back = True
+
+
+def release(waiting: list[Snapshot], now: int, horizon: int) -> list[Snapshot]:
+    """Take out those whose horizon has passed at `now` (ms), oldest first; both labels at that moment."""
+    done = sorted(one for one in waiting if one.at + horizon <= now)
+    if done:
+        waiting[:] = [one for one in waiting if one.at + horizon > now]
+    return done
+
+
+def merge(
+    mine: list[Snapshot], theirs: list[Snapshot], times: tuple[list[int], list[int]], horizon: int
+) -> None:
+    """Take over `theirs`. `times`: purchases of both, as far as they are known one by one."""
+    known = {(one.at, one.owner) for one in mine}
+    mine += [one for one in theirs if (one.at, one.owner) not in known]
+    mine.sort()
+    mark(mine, times[0] + times[1], horizon)
+
+
+def split(waiting: list[Snapshot], leaving: frozenset[str], merged_at: int) -> tuple[list[Snapshot], ...]:
+    """Undo a merge: (snapshots that stay, snapshots that leave). What was scored as one person after
+    `merged_at` describes neither of the two and is dropped; labels are to be marked anew by the caller
+    with each half's own purchases."""
+    stay: list[Snapshot] = []
+    leave: list[Snapshot] = []
+    for one in waiting:
+        if one.at <= merged_at:
+            one.back = False
+            (leave if one.owner in leaving else stay).append(one)
+    return stay, leave

@@ -1,0 +1,170 @@
+"""Scoring with an exported model: plain arithmetic on numbers, no River, no numpy, a few microseconds.
+
+A scorer is what is left of a model when it no longer learns. All kinds work in log-odds and can say
+which input moved a score how far from the population's average, so every score has its reasons:
+
+    linear   bias + sum of weight x input; moved by weight x (input - mean)
+    trees    mean of the trees' leaves; moved by what each step down a path changed (Saabas, 2014)
+    mean     mean of other scorers
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import exp
+from operator import mul, sub
+from typing import Any, NamedTuple, Protocol
+
+from operators.churn.vector import INPUTS, Fitted
+
+
+class Function(Protocol):
+    """Log-odds of churn from inputs. `moves`: how far each input moved them from the population's average.
+    `above`: whether it did so by being large."""
+
+    def raw(self, inputs: Sequence[float]) -> float: ...
+
+    def moves(self, inputs: Sequence[float]) -> list[float]: ...
+
+    def above(self, inputs: Sequence[float], index: int) -> bool: ...
+
+    def plain(self) -> dict[str, Any]: ...
+
+
+class Linear:
+    def __init__(self, bias: float, weights: Sequence[float], means: Sequence[float]) -> None:
+        self.bias, self.weights, self.means = bias, tuple(weights), tuple(means)
+
+    def raw(self, inputs: Sequence[float]) -> float:
+        total: float = sum(map(mul, self.weights, inputs))
+        return self.bias + total
+
+    def moves(self, inputs: Sequence[float]) -> list[float]:
+        return list(map(mul, self.weights, map(sub, inputs, self.means)))
+
+    def above(self, inputs: Sequence[float], index: int) -> bool:
+        return inputs[index] > self.means[index]
+
+    def plain(self) -> dict[str, Any]:
+        return {"kind": "linear", "bias": self.bias, "weights": self.weights, "means": self.means}
+
+
+class Node(NamedTuple):
+    """`value`: log-odds of all that came through here. `left`, `right`: positions; 0: a leaf."""
+
+    value: float
+    input: int = -1
+    threshold: float = 0.0
+    left: int = 0
+    right: int = 0
+
+
+class Trees:
+    """Each tree is a list of nodes, the root first."""
+
+    def __init__(self, trees: Sequence[Sequence[Node]]) -> None:
+        self.trees = trees
+
+    def raw(self, inputs: Sequence[float]) -> float:
+        total = 0.0
+        for tree in self.trees:
+            node = tree[0]
+            while node[3]:
+                node = tree[node[3] if inputs[node[1]] <= node[2] else node[4]]
+            total += node[0]
+        return total / len(self.trees)
+
+    def moves(self, inputs: Sequence[float]) -> list[float]:
+        found = [0.0] * len(inputs)
+        for tree in self.trees:
+            for node, child, _ in _path(tree, inputs):
+                found[node.input] += (child.value - node.value) / len(self.trees)
+        return found
+
+    def above(self, inputs: Sequence[float], index: int) -> bool:
+        steps = [
+            right for tree in self.trees for node, _, right in _path(tree, inputs) if node.input == index
+        ]
+        return sum(steps) * 2 > len(steps)
+
+    def plain(self) -> dict[str, Any]:
+        return {"kind": "trees", "trees": [[list(node) for node in tree] for tree in self.trees]}
+
+
+class Mean:
+    def __init__(self, members: Sequence[Function]) -> None:
+        self.members = members
+
+    def raw(self, inputs: Sequence[float]) -> float:
+        return sum(member.raw(inputs) for member in self.members) / len(self.members)
+
+    def moves(self, inputs: Sequence[float]) -> list[float]:
+        every = [member.moves(inputs) for member in self.members]
+        return [sum(column) / len(every) for column in zip(*every, strict=True)]
+
+    def above(self, inputs: Sequence[float], index: int) -> bool:
+        strongest = max(self.members, key=lambda member: abs(member.moves(inputs)[index]))
+        return strongest.above(inputs, index)
+
+    def plain(self) -> dict[str, Any]:
+        return {"kind": "mean", "members": [member.plain() for member in self.members]}
+
+
+class Scorer(NamedTuple):
+    """A function with what belongs to it. `slope`, `shift`: calibration of the log-odds (Platt)."""
+
+    function: Function
+    fitted: Fitted
+    slope: float = 1.0
+    shift: float = 0.0
+    version: int = 0
+
+    def score(self, inputs: Sequence[float]) -> float:
+        """Probability of churn."""
+        return probability(self.slope * self.function.raw(inputs) + self.shift)
+
+
+def probability(odds: float) -> float:
+    return 1 / (1 + exp(-max(-30.0, min(30.0, odds))))
+
+
+def rule(more: int = 0) -> Scorer:
+    """What holds before anything has been learnt, version 0: recency and frequency, with a weight each
+    that fits most shops roughly. `more`: how many inputs the playbook adds."""
+    weights = dict.fromkeys(INPUTS, 0.0) | {"recency": 0.4, "purchase_days": -0.8}
+    means = dict.fromkeys(INPUTS, 0.0) | {"recency": 4.0, "purchase_days": 1.0}
+    bias = 0.5 - sum(weights[name] * means[name] for name in INPUTS)
+    return Scorer(
+        Linear(bias, [*weights.values(), *[0.0] * more], [*means.values(), *[0.0] * more]), Fitted()
+    )
+
+
+def build(plain: dict[str, Any]) -> Function:
+    """The function of `plain()`. Raises KeyError, TypeError or ValueError when it is none."""
+    kind = plain["kind"]
+    if kind == "linear":
+        return Linear(
+            float(plain["bias"]), list(map(float, plain["weights"])), list(map(float, plain["means"]))
+        )
+    if kind == "trees":
+        return Trees([[_node(node, len(tree)) for node in tree] for tree in plain["trees"]])
+    if kind == "mean":
+        return Mean([build(member) for member in plain["members"]])
+    raise ValueError(f"unknown kind of model {kind!r}")
+
+
+def _path(tree: Sequence[Node], inputs: Sequence[float]) -> Iterator[tuple[Node, Node, bool]]:
+    """(node, its child, whether that is the right one) from the root to a leaf."""
+    node = tree[0]
+    while node.left:
+        right = inputs[node.input] > node.threshold
+        child = tree[node.right if right else node.left]
+        yield node, child, right
+        node = child
+
+
+def _node(plain: Sequence[Any], count: int) -> Node:
+    value, index, threshold, left, right = plain
+    if not (0 <= left < count and 0 <= right < count):
+        raise ValueError(f"a node leads to {left} and {right} of {count}")
+    return Node(float(value), int(index), float(threshold), int(left), int(right))

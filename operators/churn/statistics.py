@@ -1,0 +1,56 @@
+"""What a customer's purchases amount to: streaming, mergeable, exact.
+
+Counts, sums, the earliest and the latest, and the newest KEPT times as a sorted list. The newest of a
+union are the newest of the newest of both, so two customers merge as if they had been one from the
+start, in any order. Everything about gaps, trends and BG/NBD's (x, t_x, T) is derived from these.
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+
+import msgspec
+
+DAY = 86_400_000  # ms
+KEPT = 32  # purchases whose times are known one by one
+
+
+class Statistics(msgspec.Struct, array_like=True, gc=False):
+    """Times in ms of event time, money in minor units.
+
+    `times`: of the newest KEPT purchases, ascending. `latest`: (time, value) of the newest.
+    """
+
+    count: int = 0
+    first: int = -1
+    total: int = 0
+    latest: tuple[int, int] = (-1, 0)
+    times: list[int] = []
+
+
+def empty() -> Statistics:
+    return Statistics(times=[])
+
+
+def add(statistics: Statistics, at: int, value: int) -> None:
+    """Count a purchase of `value`; late ones belong where their time says."""
+    statistics.count += 1
+    statistics.total += value
+    if statistics.first < 0 or at < statistics.first:
+        statistics.first = at
+    if (at, value) > statistics.latest:
+        statistics.latest = (at, value)
+    insort(statistics.times, at)
+    del statistics.times[:-KEPT]
+
+
+def merge(mine: Statistics, theirs: Statistics) -> None:
+    """Take over all of `theirs`."""
+    if not theirs.count:
+        return
+    if not mine.count or theirs.first < mine.first:
+        mine.first = theirs.first
+    mine.count += theirs.count
+    mine.total += theirs.total
+    mine.latest = max(mine.latest, theirs.latest)
+    mine.times = sorted(mine.times + theirs.times)[-KEPT:]
