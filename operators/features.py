@@ -6,9 +6,9 @@ not matter and two customers' panes merge by joining them. The new edge of a win
 edge lies on a pane boundary (a sawtooth window): the error is at most one pane, 1/24 of the window or less.
 
 What an event adds is one row behind the rows that wait; they are put into panes when there are many, or
-when a feature is asked for, measure by measure, and then kept as bytes again. Measured with the retail
-playbook, per view of a product: a row 0.5 µs and its share of a fold 4 µs, against 20 µs for opening,
-changing and encoding every pane at every event.
+when a feature is asked for, measure by measure, and then kept as bytes again. Measured with the 63
+features of the retail playbook, per view of a product: 1 µs for a row and 9 µs with its share of a fold,
+against 51 µs when every event goes to its panes at once.
 """
 
 from __future__ import annotations
