@@ -83,7 +83,7 @@ def consent(
     minutes: float, *, channel: str = "email", purpose: str = "marketing", granted: bool = True, **who: Any
 ) -> bytes:
     """A word on consent; who says yes also says where to reach them, unless `traits` says otherwise."""
-    name = "-".join(str(value) for key, value in who.items() if key != "traits")
+    name = "-".join(str(value) for key, value in who.items() if key not in ("traits", "id"))
     if granted and channel == "email":
         who = {"traits": {"email": f"{name}@example.org"}, **who}
     if granted and channel == "push":

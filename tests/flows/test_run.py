@@ -26,7 +26,7 @@ STORY = (
         quantity=2,
     ),
     event("identify", 2, id="a3", user="ann", anonymous="cookie-1", traits={"email": "Ann@Shop.example"}),
-    consent(2.1, id="a4", user="ann"),
+    consent(2.1, id="a4", user="ann", traits={}),
     # Bob consents to nothing; Cat orders in time.
     track("Product Added", 3, id="b1", user="bob", cart_id="k2", product_id="p1"),
     track("Product Added", 3, id="c1", user="cat", cart_id="k3", product_id="p1"),
