@@ -90,6 +90,118 @@ def repeated_interests(events: Iterable[Event]) -> list[Interested]:
     return found
 
 
+class Found(NamedTuple):
+    """A candidate for a trigger: the visitor, what about, and when it was clear."""
+
+    rule: str
+    visitor: str
+    key: str
+    at: float
+
+
+class Settings(NamedTuple):
+    """What the rules below take from the playbook that ships."""
+
+    views: int = VIEWS
+    different: int = 5
+    compare: float = 30 * 60
+    fall: float = 0.05
+    big: float = 1000.0
+
+
+def candidates(events: Iterable[Event], settings: Settings) -> list[Found]:
+    """Everything that the retail playbook finds worth looking at in events without searches and checkouts,
+    rule by rule, each over all of a visitor's events at once. What happens in the very moment of a find
+    belongs to it and counts no more."""
+    every = sorted(events, key=time)
+    found = [Found("cart_abandoned", it.visitor, it.cart_id, it.due) for it in abandoned_carts(every)]
+    visitors: dict[str, list[Event]] = {}
+    for event in every:
+        visitors.setdefault(event["anonymousId"], []).append(event)
+    for visitor, mine in visitors.items():
+        for key, at in _again(mine, settings.views):
+            found.append(Found("repeated_interest", visitor, key, at))
+        for key, at in _comparing(mine, settings):
+            found.append(Found("category_interest", visitor, key, at))
+        for key, at in _cheaper(mine, settings.fall):
+            found.append(Found("price_drop", visitor, key, at))
+        for key, at in _big(mine, settings.big):
+            found.append(Found("high_value_cart", visitor, key, at))
+    return sorted(found)
+
+
+def _looks(events: list[Event], what: str) -> dict[str, list[tuple[float, Event | None]]]:
+    """Looks per product or category in the order of time; None where one of them was bought."""
+    found: dict[str, list[tuple[float, Event | None]]] = {}
+    for event in events:
+        properties = event["properties"]
+        if event["event"] == "Product Viewed" and what in properties:
+            found.setdefault(properties[what], []).append((time(event), event))
+    for event in events:
+        if event["event"] == "Order Completed":
+            bought = {line.get(what) for line in event["properties"]["products"]} - {None}
+            for key in bought or found:
+                found.setdefault(key, []).append((time(event), None))
+    return {key: sorted(looks, key=lambda look: (look[0], look[1] is None)) for key, looks in found.items()}
+
+
+def _again(events: list[Event], views: int) -> Iterator[tuple[str, float]]:
+    for key, looks in _looks(events, "product_id").items():
+        seen: list[float] = []
+        last = -1.0
+        for at, look in looks:
+            if look is None or at == last:
+                seen = []
+                continue
+            seen = [one for one in seen if at - one < WINDOW] + [at]
+            if len(seen) == views:
+                yield key, at
+                seen, last = [], at
+
+
+def _comparing(events: list[Event], settings: Settings) -> Iterator[tuple[str, float]]:
+    for key, looks in _looks(events, "category").items():
+        seen: list[tuple[float, str]] = []
+        last = -1.0
+        for at, look in looks:
+            if look is None or at == last:
+                seen = []
+                continue
+            seen = [one for one in seen if at - one[0] < settings.compare]
+            seen.append((at, look["properties"]["product_id"]))
+            if len({product for _, product in seen}) == settings.different:
+                yield key, at
+                seen, last = [], at
+
+
+def _cheaper(events: list[Event], fall: float) -> Iterator[tuple[str, float]]:
+    for key, looks in _looks(events, "product_id").items():
+        seen: list[int] = []
+        for at, look in looks:
+            if look is None:
+                seen = []
+                continue
+            price = round(look["properties"]["price"] * 100)
+            highest = max(seen, default=0)
+            seen.append(price)
+            if price < highest and highest - price >= highest * fall:
+                yield key, at
+                seen = [price]
+
+
+def _big(events: list[Event], big: float) -> Iterator[tuple[str, float]]:
+    values: dict[str, float] = {}
+    for event in events:
+        cart = event["properties"].get("cart_id")
+        if event["event"] == "Order Completed":
+            values.pop(cart, None)
+        elif event["event"] == "Product Added":
+            before = values.get(cart, 0.0)
+            after = values[cart] = round(before + event["properties"]["price"], 2)
+            if before < big <= after:
+                yield cart, time(event)
+
+
 def counts(events: Iterable[Event]) -> dict[str, int]:
     """The figures to compare a run with."""
     every = list(events)
