@@ -79,6 +79,7 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
         "consents": {
             name: {"granted": granted, "at": when} for name, (when, granted) in sorted(core.consents.items())
         },
+        "reachable": _reachable(core),
         "features": feature_values(book, record, book.features, now),
         "units": units((root / "playbook.yaml").read_text()),
         "open": _open(book, record),
@@ -195,6 +196,15 @@ def _open(book: Playbook, record: records.Record) -> list[dict[str, Any]]:
                     }
                 )
     return sorted(found, key=lambda it: (it["due"], it["rule"], it["key"]))
+
+
+def _reachable(core: records.Core) -> dict[str, bool]:
+    """email, phone, push: whether an address of that kind is known on which nothing has failed."""
+    found: dict[str, bool] = {}
+    for name, failed in core.addresses.items():
+        kind = name.partition(":")[0]
+        found[kind] = found.get(kind, False) or failed < 0
+    return dict(sorted(found.items()))
 
 
 def _cooldowns(book: Playbook, core: records.Core) -> list[dict[str, Any]]:

@@ -48,6 +48,8 @@ def customer(found: dict[str, Any]) -> None:
     console.print(f"[bold]{found['customer']}[/]  scope {found['scope']}, as of {moment(now)}")
     console.print(f"found by {escape(found['found_by'])}", style="dim")
     console.print(f"first seen {moment(found['first_seen'])}, last seen {moment(found['last_seen'])}")
+    reachable = [kind if works else f"{kind} (failed)" for kind, works in found["reachable"].items()]
+    console.print(f"reachable by {', '.join(reachable) or 'nothing that is known'}")
     if found["waiting_for_move"]:
         console.print("[yellow]a merge is under way: features and open carts are not complete yet[/]")
     if found["retired"]:
