@@ -144,7 +144,8 @@ class Identifiers:
 
 
 def _remembered(known: dict[str, V], raw: str, normal: Callable[[str], V], nothing: V) -> V:
-    """The normal form of `raw`, found once: these are slow (0.1 ms an address, measured) and come often."""
+    """The normal form of `raw`, found once: finding it is slow (measured: an address 66 µs, a number 42 µs)
+    and the same values come often."""
     try:
         return known[raw]
     except KeyError:
