@@ -30,16 +30,16 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 class Program:
     """One `oncue` process. `said` is what it wrote so far, to either stream. It has a group of its own, so
-    that `end` takes workers along with their supervisor."""
+    that `end` takes workers along with their supervisor. `first` is what it does before anything else."""
 
-    def __init__(self, log: Path, *arguments: object, **more: Any) -> None:
+    def __init__(self, log: Path, *arguments: object, first: Callable[[], None] | None = None) -> None:
         self._log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flows.cli", *map(str, arguments)],
                 cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, "RUST_BACKTRACE": "0", "PYTHONFAULTHANDLER": "1"},
-                preexec_fn=_die_with_parent, **more,
+                preexec_fn=lambda: (_die_with_parent(), first and first()),
             )  # fmt: skip
 
     @property

@@ -190,7 +190,7 @@ def test_a_full_disk_stops_a_run_which_goes_on_once_there_is_room(mock: Broker, 
     scope.send(*STORY)
     noise = [f"{n:04d}" + "".join(chr(97 + (n * 31 + i * i) % 26) for i in range(300)) for n in range(1500)]
     scope.send(*(track("Product Viewed", 10, user=text, product_id="p") for text in noise))
-    program = scope.run(preexec_fn=limit_files)
+    program = scope.run(first=limit_files)
     refused(program, f"cannot write the state in {scope.state / scope.name}", "Nothing is lost", "make room")
     scope.send(LATER)
     scope.complete()
