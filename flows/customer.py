@@ -2,7 +2,7 @@
 
 Kafka: channel topics | moves, control
     sequence   one order per scope: cut -> `order` topic -> batch of (header, raw event)
-    resolve    keyed by scope: identifiers -> customer; orders moves on a merge
+    resolve    one, beside its source: identifiers -> customer; orders moves on a merge
     pack       one pack per customer shard; every cut reaches every shard
     customer   keyed by shard: de-duplicate, decode, features, timers, triggers, guards -> effects
     route      effects to the sink partition that owns their key

@@ -18,6 +18,7 @@ from flows.orderlog import OrderLog, Written
 from flows.pace import Pace
 from flows.probe import Probe
 from flows.resume import Resume
+from flows.routing import BESIDE_SOURCE
 from flows.settings import Run
 from operators import headers, reference
 from operators.identifiers import Identifiers
@@ -280,7 +281,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                     break
             else:
                 self._obey(arrival[5], arrival[6])
-        return self._run.scope, batch
+        return BESIDE_SOURCE, batch
 
     def _obey(self, name: str, body: bytes) -> None:
         """A command takes effect with the cut that holds it, so it does again when the cut is repeated."""

@@ -89,7 +89,7 @@ class Step:
 
 
 class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
-    """Keyed by scope: gives events to customers."""
+    """One for the scope, beside its source: gives events to customers."""
 
     def _open(self, store: Store) -> None:
         self._store = store

@@ -10,7 +10,7 @@ import pytest
 
 from flows.lookup import customer, scope_of
 from tests.brokers import EmbeddedBroker, RealBroker
-from tests.crash.harness import Scope, Story, kill_again_and_again
+from tests.crash.harness import Feed, Scope, Story, kill_again_and_again
 from tests.crash.traffic import Message, traffic
 from tests.crash.verify import Findings, verify
 from tests.program import Program, until
@@ -89,19 +89,23 @@ def test_a_lost_state_directory_is_rebuilt_from_the_order(shop: Scope) -> None:
     exact(shop, 10_000)
 
 
-def test_workers_may_become_more_and_fewer(shop: Scope) -> None:
-    messages = traffic(15_000, seed=6)
-    for share, workers in enumerate((1, 2)):
-        run = half_way(shop, messages[share * 5000 : (share + 1) * 5000], workers)
-        if workers == 1:
-            run.signal(signal.SIGTERM)
-            assert run.wait(15) == 0, run.said
-        else:
-            run.end()
-    shop.send(messages[10_000:])
+def test_one_worker_becomes_three_and_then_two_while_events_keep_coming(shop: Scope) -> None:
+    messages = traffic(9_000, seed=6)
+    with Feed(shop, messages, 1_000) as feed:
+        feed.allow(1)
+        for workers in (1, 3):
+            before = shop.ordered()
+            run = shop.start(workers)
+            until(lambda: shop.ordered() > before + 5 or not run.alive, 60, "cuts")  # noqa: B023
+            if workers == 1:
+                run.signal(signal.SIGTERM)
+                assert run.wait(30) == 0, run.said
+            else:
+                run.end()
+        feed.rest()
     shop.finish()
-    shop.complete()
-    exact(shop, 15_000)
+    shop.complete(workers=2)
+    exact(shop, 9_000)
 
 
 def test_a_run_that_has_ended_ends_again_at_once_and_adds_nothing(shop: Scope) -> None:

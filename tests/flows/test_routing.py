@@ -7,11 +7,16 @@ from typing import Any
 import bytewax.operators as op
 import pytest
 from bytewax.dataflow import Dataflow
-from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from bytewax.inputs import (
+    DynamicSource,
+    FixedPartitionedSource,
+    StatefulSourcePartition,
+    StatelessSourcePartition,
+)
 from bytewax.operators import StatefulBatchLogic
 from bytewax.testing import TestingSink, cluster_main
 
-from flows.routing import siphash13, spread, worker_of
+from flows.routing import BESIDE_SOURCE, siphash13, spread, worker_of
 
 KEYS = [
     *spread("shard", 8),
@@ -63,6 +68,50 @@ def test_bytewax_sends_every_key_to_the_worker_we_computed(workers: int) -> None
     assert sorted(threads.values()) == list(range(workers))
     went = {key: threads[ident] for key, ident in out}
     assert went == {key: worker_of(key, workers) for key in KEYS}
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_resolve_is_given_its_place_beside_the_only_source_partition(workers: int) -> None:
+    out: list[tuple[int, int]] = []
+    flow = Dataflow("beside")
+    cuts = op.input("sequence", flow, Lone())
+    op.output("out", op.stateful_batch("resolve", cuts, lambda _: Beside()), TestingSink(out))
+    cluster_main(flow, [], 0, worker_count_per_proc=workers)
+    ((_, (source, resolve)),) = out
+    assert source == resolve
+    assert all(worker_of(BESIDE_SOURCE, count) == 0 for count in range(1, 17))
+
+
+class Lone(FixedPartitionedSource[tuple[str, int], None]):
+    """One partition, as a scope has; it says which thread it runs on."""
+
+    def list_parts(self) -> list[str]:
+        return ["shop"]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> "LonePartition":
+        return LonePartition()
+
+
+class LonePartition(StatefulSourcePartition[tuple[str, int], None]):
+    def __init__(self) -> None:
+        self._left = 1
+
+    def next_batch(self) -> list[tuple[str, int]]:
+        if not self._left:
+            raise StopIteration
+        self._left = 0
+        return [(BESIDE_SOURCE, threading.get_ident())]
+
+    def snapshot(self) -> None:
+        return None
+
+
+class Beside(StatefulBatchLogic[int, tuple[int, int], None]):
+    def on_batch(self, values: list[int]) -> tuple[list[tuple[int, int]], bool]:
+        return [(source, threading.get_ident()) for source in values], False
+
+    def snapshot(self) -> None:
+        return None
 
 
 @pytest.mark.parametrize("shards", [1, 2, 4, 6, 8, 16])

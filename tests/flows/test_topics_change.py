@@ -34,10 +34,11 @@ def committed(scope: Scope) -> dict[str, int]:
 
 
 def accounted(scope: Scope) -> dict[str, int]:
-    said = scope.ask("ledger", "--config", scope.config, "--brokers", scope.broker.bootstrap)
-    assert "balanced" in said
-    found: dict[str, int] = json.loads(said[: said.rindex("}") + 1])[scope.topic("web")]
-    return found
+    said = scope.ask("ledger", "--config", scope.config, "--brokers", scope.broker.bootstrap, "--json")
+    found = json.loads(said)
+    assert found["balanced"]
+    counts: dict[str, int] = found["totals"][scope.topic("web")]
+    return {name: count for name, count in counts.items() if count}
 
 
 def grow(scope: Scope, count: int) -> None:
@@ -89,9 +90,7 @@ def test_new_partitions_are_read_from_their_beginning_by_a_run_that_goes_on(
     scope.send(LATER, partition=0)
     scope.finish()
     assert program.wait() == 0, program.said
-    assert accounted(scope) == {
-        "in": 21, "accepted": 19, "duplicate": 1, "dead_lettered": 1, "held": 0,
-    }  # fmt: skip
+    assert accounted(scope) == {"in": 21, "accepted": 19, "duplicate": 1, "dead_lettered": 1}
     assert [record.body["key"] for record in scope.records("triggers")] == ["k1"]
 
 
