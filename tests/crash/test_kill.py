@@ -96,7 +96,7 @@ def test_one_worker_becomes_three_and_then_two_while_events_keep_coming(shop: Sc
         for workers in (1, 3):
             before = shop.ordered()
             run = shop.start(workers)
-            until(lambda: shop.ordered() > before + 5 or not run.alive, 60, "cuts")  # noqa: B023
+            until(lambda: shop.ordered() > before + 5 or not run.running, "cuts", 60)  # noqa: B023
             if workers == 1:
                 run.signal(signal.SIGTERM)
                 assert run.wait(30) == 0, run.said

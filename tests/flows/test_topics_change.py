@@ -9,9 +9,10 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from tests.brokers import RealBroker
 from tests.events import track
 from tests.flows.conftest import Maker
-from tests.flows.running import PATIENCE, Scope, until
+from tests.flows.running import Scope
 from tests.flows.test_run import LATER, STORY
 from tests.flows.test_trouble import refused
+from tests.program import PATIENCE, until
 
 
 def views(first: int, count: int, minute: float = 10) -> list[bytes]:
