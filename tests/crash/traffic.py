@@ -29,7 +29,6 @@ _SHORT = (
     ("wait: 15m", "wait: 30s"),
     ("wait: 10m", "wait: 8s"),
     ("wait: 5m", "wait: 3s"),
-    ("every: 15m", "every: 10s"),
     ("within: 2h", "within: 5s"),
     ("within: 30m", "within: 5s"),
     ("within: 7d", "within: 20s"),
