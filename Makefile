@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit lock kafka soak bench-full clean
+.PHONY: truth demo test lint types imports drift unit lock kafka soak bench-churn bench-full clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
@@ -47,6 +47,10 @@ soak: $(STAMP)
 # Every customer's features against a batch computation; FILE is UCI Online Retail as CSV, gzipped.
 truth: $(STAMP)
 	$(BIN)/python -m bench.truth_retail --file $(FILE)
+
+# DATA: a folder with online_retail.csv.gz (UCI) and CDNOW_master.txt; ARGS="--file NAME=PATH,DAYS" for others.
+bench-churn: $(STAMP)
+	$(BIN)/python -m bench.churn $(if $(DATA),--data $(DATA)) $(ARGS)
 
 bench-full: $(STAMP)
 	$(BIN)/python -m bench.full

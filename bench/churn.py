@@ -26,7 +26,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from operators.churn import customer, scoring
-from operators.churn.customer import Churn, Definition
+from operators.churn.customer import Churn
+from operators.churn.definition import Definition
 from operators.churn.learner import Course, Learner
 from operators.churn.statistics import DAY
 from schemas.churn import Example

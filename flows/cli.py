@@ -14,7 +14,7 @@ from typing import Annotated, BinaryIO
 import msgspec
 import typer
 
-from flows import balance, checking, deadletters, lookup, show, statecmd, tail, timeline, worker
+from flows import balance, checking, deadletters, learncmd, lookup, show, statecmd, tail, timeline, worker
 from flows import broker as embedded
 from flows import produce as producing
 from flows import topics as making
@@ -35,6 +35,7 @@ app.add_typer(topics, name="topics")
 statecmd.register(app)
 letters = typer.Typer(no_args_is_help=True, help="What could not be used: see it, send it again.")
 app.add_typer(letters, name="dead-letters")
+learncmd.register(app)
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]

@@ -25,6 +25,8 @@ def wanted(playbook: Playbook, partitions: int) -> list[NewTopic]:
     for code, output in enumerate(topics.OUTPUTS):
         count = 1 if output.single else engine.partitions
         found.append(NewTopic(topics.output(scope, code), count, config=output.settings))
+    if playbook.churn is not None:
+        found += [NewTopic(topics.learning(scope, it.name), 1, config=it.settings) for it in topics.LEARNING]
     found.append(NewTopic(topics.order(scope), 1, config=topics.ORDER_SETTINGS))
     return found
 

@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 import msgspec
 
 from operators import declared, features, yamlfile
+from operators.churn.definition import Churning, Definition, Terms
 from operators.expressions import Expression
 from operators.features import Feature, Plan
 from operators.hints import near, slips
@@ -68,6 +69,7 @@ class Playbook(NamedTuple):
     features: dict[str, Feature | Expression]
     rules: dict[str, Rule]
     profiles: Profiles | None
+    churn: Churning | None
     plan: Plan  # what to keep of the measures
     forms: dict[str, Form]  # event name -> what to take from it
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
@@ -135,6 +137,7 @@ class _Compiler:
         ready = declared.features(asked, built, self.written("measures"), self.written("features"), self.at)
         rules, reactions = compile_rules(self, triggers, ready, channels, currency)
         profiles = self.profiles(ready) if "profiles" in raw else None
+        churn = self.churn() if "churn" in raw else None
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
         plan = features.plan(it for it in ready.values() if isinstance(it, Feature))
@@ -156,6 +159,7 @@ class _Compiler:
             features=ready,
             rules=rules,
             profiles=profiles,
+            churn=churn,
             plan=plan,
             forms={
                 event: Form(event, used, currency, clock)
@@ -206,6 +210,40 @@ class _Compiler:
                 hint = near(name, self.written("features"))
                 self.wrong(line, "profiles.features", f"unknown feature {name!r}{hint}")
         return Profiles(every, tuple(names))
+
+    def churn(self) -> Churning | None:
+        line = self.raw.lines["churn"]
+        section = self.convert(self.raw["churn"] or {}, form.Churn, "churn", line)
+        if section is None:
+            return None
+        horizon = self.duration(line, "churn.horizon", section.horizon)
+        every = self.duration(line, "churn.every", section.every)
+        apart = self.duration(line, "churn.apart", section.apart) if section.apart else every
+        for name, given in (("horizon", horizon), ("every", every), ("apart", apart)):
+            if given < 3_600_000:
+                self.wrong(line, f"churn.{name}", "must be 1h or more")
+        for name in section.features:
+            if name not in self.written("features"):
+                hint = near(name, self.written("features"))
+                self.wrong(line, "churn.features", f"unknown feature {name!r}{hint}")
+        for name in ("least", "promote_after"):
+            if getattr(section, name) < 1:
+                self.wrong(line, f"churn.{name}", "must be 1 or more")
+        for name in ("on", "contestants"):
+            if not getattr(section, name):
+                self.wrong(line, f"churn.{name}", "must name one or more")
+        if section.contestants == ["ensemble"]:
+            self.wrong(line, "churn.contestants", "an ensemble needs others to be the mean of")
+        if section.value is not None:
+            self.path(line, "churn.value", section.value)
+        if not section.on or not section.contestants:
+            return None
+        definition = Definition(
+            frozenset(section.on), section.value or "", horizon, every, apart, section.least,
+            frozenset(section.rescore), tuple(section.features),
+        )  # fmt: skip
+        terms = Terms(section.promote_after, section.margin)
+        return Churning(definition, tuple(section.contestants), section.contestants[0], terms)
 
     def engine_times(self, engine: form.Engine) -> Times:
         line = self.raw.lines.get("engine", 1)

@@ -16,6 +16,8 @@ Aggregate = Literal[
 ]  # fmt: skip
 Unit = Literal["money", "number", "text"]
 
+Contestant = Literal["recursive", "logistic", "tree", "forest", "ensemble"]
+
 
 class Section(msgspec.Struct, forbid_unknown_fields=True):
     """Base of all sections: a misspelt key is a mistake, not a silent default."""
@@ -144,6 +146,31 @@ class Channel(Section):
     address: Literal["email", "phone", "push", "nothing"]
 
 
+class Churn(Section):
+    """Who has churned: somebody with `least` purchases or more who does not buy within `horizon`.
+
+    `on`: the events that are purchases; `value`: the path of what one is worth. Customers are scored on
+    the events of `rescore`, and `every` so long; a snapshot that waits for its label is taken then, at
+    most one in `apart` (the same as `every` where it is not given). `features`: what else the models are
+    told. The first of `contestants` is the first champion; another takes over when its log loss was
+    smaller by `margin` over `promote_after` labels.
+    """
+
+    on: list[str]
+    horizon: str
+    value: str | None = None
+    every: str = "7d"
+    apart: str | None = None
+    least: int = 1
+    rescore: list[str] = []
+    features: list[str] = []
+    contestants: list[Contestant] = msgspec.field(
+        default_factory=lambda: ["recursive", "logistic", "tree", "ensemble"]
+    )
+    promote_after: int = 5_000
+    margin: float = 0.002
+
+
 class Engine(Section):
     """How the scope runs. `shards` and `partitions` are fixed once a state directory exists.
 
@@ -180,6 +207,7 @@ class Playbook(Section):
     features: dict[str, Feature] = {}
     triggers: dict[str, Trigger] = {}
     profiles: Profiles | None = None
+    churn: Churn | None = None
     channels: dict[str, Channel] = {}
     currency: str = "USD"
     region: str = "US"

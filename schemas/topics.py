@@ -57,6 +57,21 @@ REFERENCE = (
     Reference("stores", "store_id", _HISTORY),
     Reference("content", "content_id", _HISTORY),
 )
+
+
+class Learning(NamedTuple):
+    """A topic of the learning flow; all is in partition 0, because the order counts."""
+
+    name: str
+    keyed_by: str
+    settings: dict[str, str]
+
+
+LEARNING = (
+    Learning("churn-examples", "customer id, or `command`", {"retention.ms": "-1"}),
+    Learning("models", "churn/version", {"cleanup.policy": "compact"} | _LARGE),
+    Learning("model-metrics", "churn/version", {"retention.ms": "-1"}),
+)
 ORDER = "order"
 EVENT_KEY = "the sender's choice; an anonymous or user id keeps one customer's events in order"
 ORDER_SETTINGS = {"retention.ms": "-1", "message.timestamp.type": "LogAppendTime"}
@@ -69,6 +84,11 @@ def output(scope: str, code: int) -> str:
 
 def reference(scope: str, name: str) -> str:
     """Full name of a topic of reference data, such as `shop.prices`."""
+    return f"{scope}.{name}"
+
+
+def learning(scope: str, name: str) -> str:
+    """Full name of a topic of the learning flow, such as `shop.models`."""
     return f"{scope}.{name}"
 
 

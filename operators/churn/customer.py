@@ -10,43 +10,17 @@ merge        two customers are one
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import msgspec
 
 from operators.churn import pending, reasons, statistics, vector
+from operators.churn.definition import Definition
 from operators.churn.pending import Snapshot
 from operators.churn.scoring import Scorer
 from operators.churn.statistics import Statistics
 from schemas.churn import Example
 
 CHANGE = 0.01  # a score that moved less has the reasons it had: to find them takes as long as the score
-
-
-class Definition(NamedTuple):
-    """What churn is, in the playbook's words, compiled. Durations in ms.
-
-    Somebody with `least` purchases or more who does not buy within `horizon` has churned. They are scored
-    on the events of `rescore`, and `every` so long; snapshots are at least `apart`. `more`: features of
-    the playbook that are facts besides the purchases.
-    """
-
-    on: frozenset[str]
-    value: str
-    horizon: int
-    every: int
-    apart: int
-    least: int = 1
-    rescore: frozenset[str] = frozenset()
-    more: tuple[str, ...] = ()
-
-    @property
-    def facts(self) -> tuple[str, ...]:
-        return (*vector.FACTS, *self.more)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return (*vector.INPUTS, *self.more)
 
 
 class Score(msgspec.Struct, array_like=True, frozen=True, order=True):

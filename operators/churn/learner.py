@@ -19,8 +19,9 @@ import numpy as np
 
 from operators.churn import calibration, evaluation, fitting, models, scoring, vector
 from operators.churn.calibration import Platt
+from operators.churn.definition import Terms
 from operators.churn.evaluation import Tally
-from operators.churn.race import RULE, Race, Terms
+from operators.churn.race import RULE, Race
 from operators.churn.scoring import Function, Scorer, probability
 from operators.churn.statistics import DAY
 from operators.churn.vector import Fitted

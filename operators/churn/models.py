@@ -22,7 +22,6 @@ from river import forest, linear_model, optim, preprocessing, tree
 from operators.churn.recursive import RecursiveLogistic
 from operators.churn.scoring import Function, Linear, Mean, Node, Trees
 
-KINDS = ("recursive", "logistic", "tree", "forest", "ensemble")
 SEED = 7  # of what River draws in its bootstraps: the same examples give the same model
 
 

@@ -6,22 +6,14 @@ customers, not by what it knows by now.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from river import drift
+
+from operators.churn.definition import Terms
 
 RULE = "rule"  # recency and frequency, learns nothing: what a champion must at least be better than
 BLOCKS = 10  # a window moves on by a tenth of its length
 WORST = 3.0  # nats; ADWIN is told losses as parts of this
 TOGETHER = 20  # labels; ADWIN is told their mean, which it takes no longer to see a change in
-
-
-class Terms(NamedTuple):
-    """`labels`: over how many a challenger must be better, by `margin` nats of log loss a label. After a
-    drift of the champion's loss a quarter of them is enough, and any margin."""
-
-    labels: int = 5_000
-    margin: float = 0.002
 
 
 class Window:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from operators.churn import customer, scoring
-from operators.churn.customer import Churn, Definition
+from operators.churn.customer import Churn
+from operators.churn.definition import Definition
 from operators.churn.statistics import DAY
 from schemas.churn import Example
 

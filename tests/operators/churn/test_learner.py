@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from operators.churn import calibration, evaluation, frozen, published
+from operators.churn.definition import Terms
 from operators.churn.learner import Course, Learner, Output
 from operators.churn.published import Incompatible
-from operators.churn.race import Race, Terms
+from operators.churn.race import Race
 from operators.churn.vector import INPUTS
 from schemas.churn import Command, Example, Metrics, Model
 from tests.operators.churn.people import MONTH, examples, shop

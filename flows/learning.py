@@ -1,0 +1,205 @@
+"""The learning flow of a scope on one page.
+
+churn-examples (one partition: examples from the customer step, commands of operators)
+    examples   the records from where the last snapshot stood, in their order
+    learn      the learner: test every contestant, learn, publish; its snapshot is the learner itself
+    publish    models (by version) | model-metrics
+
+What is published depends on the records and their order alone, and is keyed by its position among them.
+So a record that is published again after a crash is the same record, and readers go by the version.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from datetime import timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import bytewax.operators as op
+import msgspec
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+from bytewax.operators import StatefulBatchLogic
+from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.testing import run_main
+from confluent_kafka import KafkaError, TopicPartition
+
+from flows import kafka
+from flows.kafka import Interrupted, KafkaTrouble
+from operators.churn import frozen, published
+from operators.churn.definition import Churning
+from operators.churn.learner import Course, Learner, Output
+from operators.playbook import Playbook
+from schemas import topics
+from schemas.churn import Command, Example
+from state.directory import Directory
+
+EPOCH = timedelta(seconds=2)
+PART = "churn"  # the one key, source partition and sink partition
+COMMAND = b"command"  # the record key of an operator's command
+
+Item = tuple[int, bytes | None, bytes]  # offset, key, value
+_example = msgspec.json.Decoder(Example).decode
+_command = msgspec.json.Decoder(Command).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Learning(NamedTuple):
+    """One run of the learning flow. `once`: end where the examples end now."""
+
+    scope: str
+    churning: Churning
+    brokers: str
+    directory: Directory
+    stop: threading.Event
+    once: bool
+
+    @property
+    def course(self) -> Course:
+        definition = self.churning.definition
+        return Course(
+            definition.inputs, definition.horizon, definition.fingerprint, version("river"),
+            self.churning.contestants, self.churning.champion, self.churning.terms,
+        )  # fmt: skip
+
+
+def topology(run: Learning) -> Dataflow:
+    flow = Dataflow("oncue-learning")
+    examples = op.input("examples", flow, Examples(run))
+    keyed = op.key_on("key", examples, lambda _: PART)
+    outputs = op.stateful_batch("learn", keyed, lambda raw: Learn(run, raw))
+    op.output("publish", outputs, Publish(run))
+    return flow
+
+
+def prepare(playbook: Playbook, brokers: str, state: Path, once: bool = False) -> Learning:
+    """Check playbook, topics and state. Raises KafkaTrouble, StateError."""
+    if playbook.churn is None:
+        raise KafkaTrouble("the playbook has no section `churn`: there is nothing to learn")
+    client = kafka.consumer(brokers, "oncue-check")
+    try:
+        names = [topics.learning(playbook.scope, it.name) for it in topics.LEARNING]
+        kafka.partitions(client, names, brokers)
+    finally:
+        client.close()
+    directory = Directory(state / "learning", playbook.scope)
+    directory.open({}, lambda folder: init_db_dir(folder, 1))
+    directory.lock()
+    return Learning(playbook.scope, playbook.churn, brokers, directory, threading.Event(), once)
+
+
+def work(run: Learning) -> None:
+    """Until SIGTERM comes, or the end of the examples where that was asked for."""
+    run_main(topology(run), epoch_interval=EPOCH, recovery_config=RecoveryConfig(str(run.directory.recovery)))
+
+
+class Examples(FixedPartitionedSource[Item, int]):
+    def __init__(self, run: Learning) -> None:
+        self._run = run
+
+    def list_parts(self) -> list[str]:
+        return [PART]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> ExamplesPartition:
+        return ExamplesPartition(self._run, resume_state)
+
+
+class ExamplesPartition(StatefulSourcePartition[Item, int]):
+    def __init__(self, run: Learning, resume: int | None) -> None:
+        self._run = run
+        place = topics.learning(run.scope, "churn-examples"), 0
+        self._client = kafka.consumer(run.brokers, "oncue-learning")
+        first, self._end = kafka.bounds(self._client, place)
+        self._next = first if resume is None else resume
+        if self._next < first:
+            raise KafkaTrouble(
+                f"{kafka.show(place)} begins at {first}, but the learner stands at {self._next}: what is "
+                "between was trimmed. Start with an empty --state to learn from what is left"
+            )
+        self._client.assign([TopicPartition(*place, self._next)])
+
+    def next_batch(self) -> list[Item]:
+        if self._run.stop.is_set() or (self._run.once and self._next >= self._end):
+            raise StopIteration
+        found: list[Item] = []
+        for record in kafka.take(self._client, 500):
+            error = record.error()
+            if error is None:
+                found.append((record.offset(), record.key(), record.value() or b""))
+                self._next = record.offset() + 1
+            elif kafka.is_end(error):
+                self._next = max(self._next, record.offset())  # over a transaction's marker
+            elif not kafka.passing(error):
+                raise KafkaTrouble(f"cannot read {record.topic()}: {error.str()}")
+        return found
+
+    def snapshot(self) -> int:
+        return self._next
+
+    def close(self) -> None:
+        self._client.close()
+
+
+class Learn(StatefulBatchLogic[Item, Output, bytes]):
+    """The learner ignores what it has taken already, so it may be newer than the source's snapshot."""
+
+    def __init__(self, run: Learning, raw: bytes | None) -> None:
+        self._learner = Learner(run.course) if raw is None else frozen.thaw(raw, run.course)
+
+    def on_batch(self, values: list[Item]) -> tuple[list[Output], bool]:
+        out: list[Output] = []
+        for offset, key, value in values:
+            try:
+                record: Example | Command = _command(value) if key == COMMAND else _example(value)
+                out += self._learner.apply(offset, record)
+            except (msgspec.MsgspecError, ValueError) as error:
+                print(f"oncue: example {offset} cannot be used and is passed over: {error}", file=sys.stderr)
+        return out, False
+
+    def snapshot(self) -> bytes:
+        return frozen.freeze(self._learner)
+
+
+class Publish(FixedPartitionedSink[Output, None]):
+    def __init__(self, run: Learning) -> None:
+        self._run = run
+
+    def list_parts(self) -> list[str]:
+        return [PART]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: None) -> PublishPartition:
+        return PublishPartition(self._run)
+
+
+class PublishPartition(StatefulSinkPartition[Output, None]):
+    def __init__(self, run: Learning) -> None:
+        self._models = topics.learning(run.scope, "models")
+        self._metrics = topics.learning(run.scope, "model-metrics")
+        self._producer = kafka.producer(run.brokers, **{"message.max.bytes": topics.LARGEST})
+        self._failed: list[str] = []
+
+    def write_batch(self, items: list[Output]) -> None:
+        for item in items:
+            key = f"churn/{item.version}"
+            if item.metrics is not None:
+                self._send(self._metrics, key, _encode(item.metrics))
+            else:
+                body = published.encode(item.model) if item.model is not None else None
+                self._send(self._models, key, body)
+
+    def snapshot(self) -> None:
+        """The epoch is not committed before the broker has all of it."""
+        if self._producer.flush(60) or self._failed:
+            raise Interrupted(f"models were not published: {(self._failed or ['time-out'])[0]}. Start again")
+
+    def _send(self, topic: str, key: str, value: bytes | None) -> None:
+        self._producer.produce(topic, value, key.encode(), partition=0, on_delivery=self._delivered)
+        self._producer.poll(0)
+
+    def _delivered(self, error: KafkaError | None, message: kafka.Record) -> None:
+        if error is not None:
+            self._failed.append(f"{message.topic()}: {error.str()}")
