@@ -64,8 +64,8 @@ def measure(text: str, count: int, people: int, every: int, cold: bool, step: fl
     reading = timed(read)
     for op in ops:
         found = reader.read(op[7], op[2], op[3])
-        if found.row is not None:
-            readings.append((op[1], found.form, found.row))
+        if found[2] is not None:
+            readings.append((op[1], found[1], found[2]))
     kept: dict[str, Measured] = {customer: Measured(forms=[], rows=[]) for customer, _, _ in readings}
 
     def add() -> None:
@@ -86,6 +86,7 @@ def measure(text: str, count: int, people: int, every: int, cold: bool, step: fl
     writes = size = 0
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 100, 1_000_000)  # as a worker does
     for pack in packs:
         began = process_time()
         shard.apply(pack)

@@ -7,6 +7,7 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import Any, Protocol
 from zlib import crc32
@@ -17,13 +18,14 @@ from operators import dedupe, effects, features, profiles, records
 from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
-from operators.events import BadEvent, Reader, Reading
+from operators.events import BadEvent, Reader
 from operators.intents import Intents, alarm_of
 from operators.journal import FIRE, Done, Journal
 from operators.playbook import Playbook
 from operators.records import Core, Queue, Record
 from operators.reference import Reference, Table, key_of
 from operators.timers import Timers
+from schemas.inbound import ConsentUpdated
 
 EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE = range(8)
 Operation = tuple[Any, ...]
@@ -356,7 +358,9 @@ class Customers:
         completed = len(op) > 8  # it was held, see `_operate`
         _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
-            reading = self._reader.read(op[8] if completed else raw, at, place, completed)
+            message, form, values, signs, consent, addresses = self._reader.read(
+                op[8] if completed else raw, at, place, completed
+            )
         except BadEvent as error:
             self._reject(place, offset, at, arrived, "event", error.reason, str(error), raw)
             return
@@ -368,12 +372,13 @@ class Customers:
             )
             return
         core: Core = record.part("core")
-        if core.alarms:
+        alarm = alarm_of(core)
+        if alarm >= 0 and (alarm <= before or (alarm <= at and alarm <= watermark)):
             self._fire_before(record, before, watermark, at)
+            alarm = alarm_of(core)
         topic = self._topics.get(place)
         if topic is None:
             topic = self._topics[place] = crc32(place.rpartition("/")[0].encode())
-        message = reading.message
         known = dedupe.note(
             record.part("seen"), crc32(message.encode(), topic), crc32(raw) or 1, at, before, self._window
         )
@@ -385,20 +390,20 @@ class Customers:
             core.first_seen = at
         if at > core.last_seen:
             core.last_seen = at
-        if reading.consent is not None:
-            _consent(core, reading, at)
-        if reading.row is not None:
-            features.add(record.part("m"), self._plan, reading.form, reading.row)
-        if reading.addresses:
-            _addresses(core, reading.addresses)
-        alarm = alarm_of(core)
-        if self._profile_every and profiles.ALARM not in core.alarms and (reading.row or reading.consent):
+        if consent is not None:
+            _consent(core, consent, at)
+        if values is not None:
+            features.add(record.part("m"), self._plan, form, values)
+        if addresses:
+            _addresses(core, addresses)
+        if self._profile_every and profiles.ALARM not in core.alarms and (values or consent):
             profiles.plan(core, max(at, before), self._profile_every)
-        self._intents.arrived = arrived
-        if reading.signs:
-            self._intents.react(record, reading.signs, at, message, before)
-        if reading.consent is not None and not reading.consent.granted:
-            self._intents.cancel(record, at, message, before)
+        intents = self._intents
+        intents.arrived = arrived
+        if signs:
+            intents.react(record, core, signs, at, message, before)
+        if consent is not None and not consent.granted:
+            intents.cancel(record, at, message, before)
         if core.alarms or alarm >= 0:
             self._rearm(record, alarm)
         row["accepted"] += 1
@@ -454,9 +459,7 @@ def _waiting(record: Record) -> bool:
     return record.has("queue") and record.part("queue").waiting != 0
 
 
-def _consent(core: Core, reading: Reading, at: int) -> None:
-    consent = reading.consent
-    assert consent is not None
+def _consent(core: Core, consent: ConsentUpdated, at: int) -> None:
     name = f"{consent.purpose}/{consent.channel}"
     core.consents = records.CORE_MERGES["consents"](core.consents, {name: (at, consent.granted)})
 
@@ -468,7 +471,7 @@ def _name(op: Operation) -> Any:
     return op[2] if op[0] in (EXPECT, MOVED) else None
 
 
-def _addresses(core: Core, found: list[tuple[str, int]]) -> None:
+def _addresses(core: Core, found: Sequence[tuple[str, int]]) -> None:
     """Notes addresses and when they failed; a failure that names no address is of all of its kind."""
     for name, failed in found:
         if name.endswith(":"):

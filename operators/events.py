@@ -13,7 +13,7 @@ from operators.enrichment import Enrichment
 from operators.expressions import Expression
 from operators.identifiers import Identifiers
 from operators.measures import BadValue, Form
-from operators.money import currency_code, millionths, minor_units
+from operators.money import MinorUnits, currency_code, millionths
 from operators.playbook import Playbook
 from operators.rules import LINE, NUMBER, Reaction, Rule
 from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Event
@@ -38,17 +38,10 @@ FAILURES = {
 }  # fmt: skip
 
 
-class Reading(NamedTuple):
-    """What the playbook takes from an event: its values as a row of a form (see `operators/measures.py`),
-    what it says to rules, the consent if it is one, and the addresses it names: "email:" and a checksum,
-    and when it was found not to work (-1: it is only named)."""
-
-    message: str
-    form: str
-    row: list[Any] | None
-    signs: list[Sign]
-    consent: ConsentUpdated | None
-    addresses: list[tuple[str, int]]
+# What the playbook takes from an event: the message id; its values as a row of a form, and the form (see
+# `operators/measures.py`); what it says to rules; the consent if it is one; and the addresses it names:
+# "email:" and a checksum, and when it was found not to work (-1: it is only named).
+Reading = tuple[str, str, list[Any] | None, Sequence[Sign], ConsentUpdated | None, Sequence[tuple[str, int]]]
 
 
 class _Plan(NamedTuple):
@@ -65,6 +58,7 @@ class Reader:
     def __init__(self, playbook: Playbook, enrichment: Enrichment | None = None) -> None:
         self._playbook = playbook
         self._currency = playbook.currency
+        self._minor = MinorUnits(playbook.currency)
         self._identifiers = Identifiers(playbook.policies, playbook.region)
         self._fill = enrichment.fill if enrichment is not None else None
         self._plans: dict[str, _Plan] = {}
@@ -94,7 +88,8 @@ class Reader:
         name = event.event if event.event is not None and event.type == "track" else event.type
         contract, form, reactions = self._plans.get(name) or self._plan(name)
         properties = event.properties
-        self._tidy(properties)
+        if "currency" in properties:
+            self._tidy(properties)
         if self._fill is not None and not completed:
             self._fill(name, properties, at)
         checked: Any = None
@@ -109,15 +104,17 @@ class Reader:
                 row = form.row(event, at, self._sources.get(place) or self._source(place))
             except BadValue as error:
                 raise BadEvent(error.reason, str(error)) from None
-        signs = self._signs(reactions, name, properties, checked, at) if reactions else []
+        signs = self._signs(reactions, name, properties, checked, at) if reactions else ()
         consent = checked if contract is ConsentUpdated else None
         context = event.context
-        named = event.traits is not None or (
-            context is not None and (context.traits is not None or context.device is not None)
-        )
-        addresses = self._addresses(event, name, at) if named or name in FAILURES else []
-        text = form.text if form is not None else ""
-        return Reading(event.messageId, text, row, signs, consent, addresses)
+        addresses: Sequence[tuple[str, int]] = ()
+        if (
+            event.traits is not None
+            or (context is not None and (context.traits is not None or context.device is not None))
+            or name in FAILURES
+        ):
+            addresses = self._addresses(event, name, at)
+        return event.messageId, form.text if form is not None else "", row, signs, consent, addresses
 
     def _tidy(self, properties: dict[str, Any]) -> None:
         given = properties.get("currency")
@@ -190,7 +187,7 @@ class Reader:
     ) -> patterns.Line:
         try:
             line = checked if type(checked) is CartChanged else msgspec.convert(properties, CartChanged)
-            price = None if line.price is None else minor_units(line.price, self._currency)
+            price = None if line.price is None else self._minor(line.price)
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
         quantity = -line.quantity if name in rule.removes else line.quantity
@@ -206,7 +203,7 @@ class Reader:
             given = properties.get("currency")
             if given is not None and given != self._currency:
                 return None
-            return minor_units(value, self._currency)
+            return self._minor(value)
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: trigger {rule.name}: {error}") from None
 

@@ -39,9 +39,10 @@ class Intents:
 
     # --- an event -----------------------------------------------------------------------------------
 
-    def react(self, record: Record, signs: list[Sign], at: int, message: str, before: int) -> None:
+    def react(
+        self, record: Record, core: Core, signs: Sequence[Sign], at: int, message: str, before: int
+    ) -> None:
         """What an event at `at` means to the rules. `before`: the watermark before its cut."""
-        core: Core = record.part("core")
         ended = False
         for rule, begins, keys, what in signs:
             mine: Patterns = record.part(rule.part)

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from operators.expressions import Expression
 from operators.features import CLOSES
-from operators.money import millionths, minor_units
+from operators.money import MinorUnits, millionths
 from operators.paths import Getter
 from schemas.inbound import Event
 from schemas.playbook import Unit
@@ -108,6 +108,7 @@ class Form:
         slots.sort(key=lambda slot: not slot[1].plain)
         self.text = ",".join(slot for slot, _ in slots)
         self._currency = currency
+        self._minor = MinorUnits(currency)
         self._clock = clock
         self._plain = [it.field for _, it in slots if it.plain]
         self._others = [(it.take, it) for _, it in slots if not it.plain]
@@ -175,7 +176,7 @@ class Form:
             if unit == "money":
                 given = properties.get("currency")
                 if given is None or given == self._currency:
-                    return minor_units(value, self._currency)
+                    return self._minor(value)
                 raise BadValue(
                     "other-currency", f"measure {name} is in {self._currency}, the event in {given!r:.40}"
                 )

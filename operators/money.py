@@ -8,6 +8,7 @@ from schemas.currency import digits
 
 MILLION = 1_000_000
 MOST = 10**15
+REMEMBERED = 20_000  # amounts
 
 
 def currency_code(raw: Any) -> Any:
@@ -26,6 +27,31 @@ def minor_units(amount: Any, currency: str) -> int:
     (3579, 1200)
     """
     return _exact(amount, 10 ** digits(currency))
+
+
+class MinorUnits:
+    """`minor_units` of one currency. Prices come again and again, so what they are is remembered
+    (0.1 instead of 0.7 µs).
+
+    >>> cents = MinorUnits("USD")
+    >>> cents(35.79)
+    3579
+    """
+
+    def __init__(self, currency: str) -> None:
+        self._unit = 10 ** digits(currency)
+        self._known: dict[float, int] = {}
+
+    def __call__(self, amount: Any) -> int:
+        """Raises ValueError."""
+        if type(amount) is not float:
+            return _exact(amount, self._unit)
+        found = self._known.get(amount)
+        if found is None:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            found = self._known[amount] = _exact(amount, self._unit)
+        return found
 
 
 def millionths(number: Any) -> int:
