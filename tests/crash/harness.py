@@ -67,8 +67,9 @@ class Scope:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Bring to the broker; returns when it has all of them."""
+        names = {**self.book.topics, **self.book.reference}
         for number, (source, partition, value) in enumerate(messages):
-            self._producer.produce(self.book.topics[source], value, partition=partition)
+            self._producer.produce(names[source], value, partition=partition)
             if number % 20_000 == 19_999:  # its queue holds 100,000
                 self._producer.flush(60)
         assert self._producer.flush(60) == 0, "the broker did not take the events"

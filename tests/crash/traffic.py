@@ -1,8 +1,8 @@
 """A shop's traffic, made up from a seed: people on several devices who log in, dawdle, order and leave.
 
 What is meant to be hard is in it: merges while an earlier one is under way, chains of them, a tablet that
-a household shares, messages delivered twice, message ids used again, late events, and events nobody can
-read. Everybody's timers are due within the run.
+a household shares, messages delivered twice, message ids used again, late events, events nobody can read, and
+prices that change, for what is not priced by its events. Everybody's timers are due within the run.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ PARTITIONS = 4
 START = int(datetime(2026, 3, 2, 10, tzinfo=UTC).timestamp() * 1000)
 MS_PER_EVENT = 5  # how far event time moves from one event to the next
 PRODUCTS = 300
+UNPRICED = 3  # of so many products one is never priced by its events
+MS_PER_PRICE = 100
 
 # Hours become seconds: a run of a minute sees everything happen.
 _SHORT = (
@@ -100,8 +102,20 @@ def traffic(events: int, seed: int = 1) -> list[Message]:
         sent += _trouble(rng, mine)
         number += 1
         begin += len(mine) * MS_PER_EVENT
+    sent += _prices(random.Random(seed), begin)
     sent.sort(key=lambda one: one.at)
-    return [Message(one.source, crc32(one.key.encode()) % PARTITIONS, one.value) for one in sent[:events]]
+    return [
+        Message(one.source, crc32(one.key.encode()) % PARTITIONS if one.key else 0, one.value)
+        for one in sent[:events]
+    ]
+
+
+def _prices(rng: random.Random, end: float) -> Iterator[_Sent]:
+    for number in range(int(end / MS_PER_PRICE)):
+        at = number * MS_PER_PRICE
+        told = {"product_id": f"p{number * UNPRICED % PRODUCTS}", "price": rng.randint(100, 20_000) / 100}
+        value = orjson.dumps({**told, "currency": "USD", "timestamp": _moment(at)})
+        yield _Sent(at + rng.uniform(0, 30), "prices", "", value if number % 50 else value[:-9])
 
 
 def _someone(rng: random.Random, number: int, begin: float) -> _Someone:
@@ -159,18 +173,21 @@ def _deed(rng: random.Random, step: int, favourite: str, cart: str, order: str) 
     product = favourite if rng.random() < 0.7 else f"p{rng.randrange(PRODUCTS)}"
     price = rng.randint(100, 20_000) / 100
     chance = rng.random()
+    priced: dict[str, Any] = {} if int(product[1:]) % UNPRICED == 0 else {"price": price}
     if step == 0 or chance < 0.4:
-        viewed = {"product_id": product, "category": f"g{len(product)}", "price": price, "currency": "USD"}
+        viewed = {"product_id": product, "category": f"g{len(product)}", "currency": "USD", **priced}
         return "Product Viewed", viewed
     if chance < 0.45:
         return "Products Searched", {"query": product}
     if chance < 0.68:
-        return "Product Added", {"product_id": product, "cart_id": cart, "price": price, "quantity": 1}
+        return "Product Added", {"product_id": product, "cart_id": cart, "quantity": 1, **priced}
     if chance < 0.74:
         return "Product Removed", {"product_id": product, "cart_id": cart, "quantity": 1}
     if chance < 0.85:
         return "Checkout Started", {"cart_id": cart, "value": price}
-    bought = {"order_id": f"o{order}", "total": price, "products": [{"product_id": product}]}
+    bought: dict[str, Any] = {"order_id": f"o{order}", "products": [{"product_id": product}]}
+    if priced:
+        bought["total"] = price
     return "Order Completed", bought if chance > 0.97 else {**bought, "cart_id": cart}
 
 
@@ -225,8 +242,11 @@ def _send(
     rng: random.Random, at: float, source: str, key: str, kind: str, body: dict[str, Any], late: bool = True
 ) -> _Sent:
     """Most events are under way for a few ms, a few for seconds."""
-    moment = datetime.fromtimestamp((START + int(at)) / 1000, UTC).isoformat(timespec="milliseconds")
     id = f"m{rng.getrandbits(60):x}"
-    value = orjson.dumps({"messageId": id, "type": kind, "timestamp": moment, **body})
+    value = orjson.dumps({"messageId": id, "type": kind, "timestamp": _moment(at), **body})
     delay = rng.uniform(0, 6000) if late and rng.random() < 0.015 else rng.uniform(0, 30)
     return _Sent(at + delay, source, key, value)
+
+
+def _moment(at: float) -> str:
+    return datetime.fromtimestamp((START + int(at)) / 1000, UTC).isoformat(timespec="milliseconds")

@@ -27,6 +27,7 @@ from operators.customers import MoveBody
 from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Record
+from operators.reference import Known
 from operators.resolve import Progress, shard_of
 from schemas import topics
 from state import reading
@@ -36,6 +37,7 @@ from tests.simulate import Step, replay
 # What an oracle can foresee to the letter. Moves, ledger entries and commands are checked by their ids.
 DECIDED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES, topics.PROFILES)
 READING = 120  # seconds
+_known = msgspec.msgpack.Decoder(Known).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 _move = msgspec.msgpack.Decoder(MoveBody).decode
@@ -274,10 +276,12 @@ def _check_state(found: Findings, book: Playbook, root: Path, outcome: Outcome, 
     _check_graph(found, root, outcome)
     total: Counter[str] = Counter()
     customers: dict[str, Record] = {}
+    known: list[dict[bytes, Known]] = []
     for shard in range(book.engine.shards):
         with _newest(root / f"shard-{shard:02d}") as database:
             alarms: set[tuple[int, str]] = set()
             mine: dict[str, Record] = {}
+            known.append({})
             for key, value in database.items():
                 if key[:1] == b"!" and key != META:
                     continue
@@ -286,6 +290,8 @@ def _check_state(found: Findings, book: Playbook, root: Path, outcome: Outcome, 
                         total.update(counts)
                 elif key[:1] == b"t":
                     alarms.add((int.from_bytes(key[1:9], "big"), key[9:].decode()))
+                elif key[:1] == b"v":
+                    known[-1][key] = _known(value)
                 else:
                     id = key[1:].decode()
                     mine[id] = records.decode(id, value)
@@ -293,6 +299,7 @@ def _check_state(found: Findings, book: Playbook, root: Path, outcome: Outcome, 
         due = {(min(core.alarms.values()), id) for id, core in _cores(mine) if core.alarms}
         found.expect(alarms == due, f"shard {shard}: timers {sorted(alarms ^ due)[:3]} are not as the rules")
         customers.update(mine)
+    found.expect(all(it == known[0] for it in known), "the shards know different reference data")
     _compare(found, book, customers, outcome, now)
     found.expect(total["held"] == 0, f"{total['held']} events are still held")
     sums = total["accepted"] + total["duplicate"] + total["dead_lettered"]
