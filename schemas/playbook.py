@@ -168,7 +168,7 @@ class Churn(Section):
         default_factory=lambda: ["recursive", "logistic", "tree", "ensemble"]
     )
     promote_after: int = 5_000
-    margin: float = 0.002
+    margin: float = 0.005
 
 
 class Engine(Section):

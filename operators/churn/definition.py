@@ -44,7 +44,7 @@ class Terms(NamedTuple):
     drift of the champion's loss fewer are enough (three tenths), and any margin."""
 
     labels: int = 5_000
-    margin: float = 0.002
+    margin: float = 0.005
 
 
 class Churning(NamedTuple):
