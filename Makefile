@@ -33,9 +33,12 @@ unit: $(STAMP)
 	$(BIN)/python -m pytest
 
 # Pins for every supported Python; run after changing the dependencies in pyproject.toml.
+COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
 lock:
-	$(BIN)/pip-compile --quiet --extra dev --generate-hashes --allow-unsafe --strip-extras \
-		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	$(COMPILE) -o requirements-run.lock pyproject.toml
 
 # A real Kafka broker on a free loopback port, until Ctrl-C.
 kafka: $(STAMP)

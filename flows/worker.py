@@ -23,6 +23,7 @@ from flows.resume import conclude
 from flows.settings import Run
 from operators import playbook
 from operators.compatible import differences, linking
+from operators.identity import BrokenGraph
 from state.errors import StateError
 
 RECOVERY_PARTITIONS = 4
@@ -106,7 +107,7 @@ def explain(error: BaseException) -> int:
     """Print what a person needs of an error that ended the dataflow; the exit code."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, KafkaTrouble | StateError | Superseded):
+        if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph):
             print(f"oncue: {cause}", file=sys.stderr, flush=True)
             return TROUBLE
         if isinstance(cause, Interrupted):

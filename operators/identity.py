@@ -61,6 +61,10 @@ class Blocked(NamedTuple):
     reason: str
 
 
+class BrokenGraph(RuntimeError):
+    """The graph contradicts itself. No event is to blame, and nothing may go on with it."""
+
+
 class Resolved(NamedTuple):
     customer: str
     merges: tuple[Merge, ...] = ()
@@ -208,7 +212,8 @@ class Identities:
     def _cluster(self, customer: str) -> Cluster:
         cluster = self.clusters.get(customer)
         if cluster is None:
-            raise LookupError(
-                f"customer {customer} owns identifiers but has no cluster; the state is damaged"
+            raise BrokenGraph(
+                f"customer {customer} owns identifiers but has no cluster: the identity graph is damaged. "
+                "See `oncue state verify`"
             )
         return cluster

@@ -8,7 +8,7 @@ import msgspec
 
 from operators import customers, effects
 from operators.customers import LEDGER_EVERY, MoveBody, Operation, Pack
-from operators.identity import Blocked, Identities, Merge
+from operators.identity import Blocked, BrokenGraph, Identities, Merge
 from operators.order import BAD, EVENT, MOVE, REFERENCE, Batch
 from schemas.outbound import Decision, Identity
 
@@ -51,7 +51,7 @@ class Resolver:
         self._identities = identities
         self._shards = shards
         self.progress = progress
-        self._fatal = fatal
+        self._fatal: tuple[type[Exception], ...] = (BrokenGraph, *fatal)
         self._open = set(progress.open_moves)
 
     def apply(self, batch: Batch) -> list[Pack]:

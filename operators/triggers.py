@@ -87,7 +87,7 @@ def decide(
         basket=[BasketLine(line.product, line.quantity, line.price, line.name) for line in basket.lines]
         if basket
         else [],
-        currency=playbook.currency if basket or (rule.kind == "drop" and rule.unit == "money") else None,
+        currency=playbook.currency,
     )
     return effects.trigger(id, body, arrived, cause, thread, now + rule.expires)
 

@@ -126,7 +126,7 @@ def test_after_kills_a_customer_can_be_looked_up_by_every_identifier(shop: Scope
         found for n in range(50) if (found := customer(root, f"u{n}")) and len(found["identifiers"]) > 2
     )
     for identifier in random.Random(8).sample(someone["identifiers"], 3):
-        same = customer(root, identifier)
+        same = customer(root, identifier["key"])
         assert same is not None
         assert same["customer"] == someone["customer"]
         assert same["waiting_for_move"] == 0
