@@ -26,7 +26,12 @@ from state.errors import StateError
 from state.store import Store
 
 META = b"!meta"
-MOST_UNWRITTEN = 250  # changes kept back before they are written: what a snapshot finds left to do
+# Changes are kept back, so that what changes again is written once; but not all of them until the snapshot,
+# which everything waits for. So from DRAIN_FROM of an epoch on, more are written than come.
+MOST_UNWRITTEN = 2_500
+DRAIN_FROM = 0.6
+FEW_UNWRITTEN = 50
+MOST_REMEMBERED = 20_000  # operations that operators/journal.py keeps until all is written
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
@@ -67,6 +72,8 @@ class Step:
         self._token = token
         self._cut: int | None = None
         self._changed = False
+        self._drain_after = DRAIN_FROM * run.playbook.times.epoch / 1000
+        self._snapshot_at = time.monotonic()
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:
         if self._cut is None:
@@ -79,8 +86,15 @@ class Step:
     def _open(self, store: Store) -> None:
         raise NotImplementedError
 
+    def _write_some(self, cache: Cache[Any], came: int) -> list[str]:
+        """Write back what can wait no longer, a little after every batch, of `came` events; the keys."""
+        drain = time.monotonic() - self._snapshot_at > self._drain_after
+        over = cache.unwritten - (FEW_UNWRITTEN if drain else MOST_UNWRITTEN)
+        return cache.write_back(min(over, max(3 * came, over // 32) + 16)) if over > 0 else []
+
     def _save(self, store: Store) -> int | None:
         """Checkpoint if anything changed; the cut that the newest checkpoint stands for."""
+        self._snapshot_at = time.monotonic()
         if self._cut is not None and (self._changed or self._token is None):
             store.checkpoint(self._cut, self._run.incarnation)
             self._token = self._cut
@@ -102,14 +116,16 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
 
     def on_batch(self, values: list[Batch]) -> tuple[list[list[Pack]], bool]:
         began = time.perf_counter()
-        out = []
+        out, came = [], 0
         for batch in values:
             self._follow("resolve", batch.number, batch.run)
             out.append(self._resolver.apply(batch))
+            came += len(batch.events)
             if batch.events or batch.last:
                 self._changed = True
         for cache in self._graph.caches:
-            cache.settle(MOST_UNWRITTEN)
+            cache.settle()
+            self._write_some(cache, came)
         self._run.timings.add("resolve", began)
         return out, False
 
@@ -162,6 +178,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         super().__init__(run, token[1] if token else None)
         self._shard = token[0] if token else -1
         self._watermark = -1
+        self._remembered = 0  # operations since all records were written
 
     def _open(self, store: Store) -> None:
         self._store = store
@@ -179,7 +196,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
 
     def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
         began = time.perf_counter()
-        out = []
+        out, came = [], 0
         for pack in values:
             self._shard = pack.shard
             self._follow(f"shard-{pack.shard:02d}", pack.number, pack.run)
@@ -189,10 +206,8 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 out.append((pack.number, effects))
             if pack.operations or effects:
                 self._changed = True
-        self._hot.settle(MOST_UNWRITTEN)
-        self._versions.settle(MOST_UNWRITTEN)
-        if not self._hot.unwritten:
-            self._customers.written()
+            came += len(pack.operations)
+        self._settle(came)
         self._run.timings.add("customer", began)
         return out, False
 
@@ -203,19 +218,35 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         if self._changed or self._timers.changes:
             self._changed = True
             self._hot.write_back()
+            self._all_written()
             self._versions.write_back()
-            self._customers.written()
-            changes = self._timers.changes
-            self._store.write(
-                [
-                    (META, _pack((self._customers.counts, self._watermark))),
-                    *((_alarm_key(alarm), b"" if there else None) for alarm, there in changes.items()),
-                ]
-            )
-            changes.clear()
+            self._write_alarms()
+            self._store.write([(META, _pack((self._customers.counts, self._watermark)))])
         token = self._save(self._store)
         self._run.timings.pause("customer snapshot", began)
         return self._shard, token
+
+    def _settle(self, came: int) -> None:
+        self._hot.settle()
+        self._versions.settle()
+        self._customers.written(self._write_some(self._hot, came))
+        self._write_some(self._versions, came)
+        self._remembered += came
+        if self._remembered > MOST_REMEMBERED:
+            self._hot.write_back()
+        if not self._hot.unwritten:
+            self._all_written()
+        if len(self._timers.changes) > MOST_UNWRITTEN:
+            self._write_alarms()
+
+    def _all_written(self) -> None:
+        self._customers.all_written()
+        self._remembered = 0
+
+    def _write_alarms(self) -> None:
+        changes = self._timers.changes
+        self._store.write((_alarm_key(alarm), b"" if there else None) for alarm, there in changes.items())
+        changes.clear()
 
     def _scan(self, low: int, high: int) -> Iterator[Alarm]:
         for key, _ in self._store.scan(b"t" + struct.pack(">q", low), b"t" + struct.pack(">q", high)):

@@ -7,7 +7,7 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 from zlib import crc32
@@ -52,7 +52,7 @@ class Records(Protocol):
 
     def get(self, id: str, /) -> Record | None: ...
     def stored(self, id: str, /) -> Record | None:
-        """As it was when everything was last written back."""
+        """As it was written back last."""
 
     def touch(self, record: Record, /) -> None:
         """The record is new or changed; it has to be written."""
@@ -83,8 +83,8 @@ class MoveBody(msgspec.Struct, array_like=True, gc=False):
 
 
 class Customers:
-    """One shard's customers. `apply(pack)` returns the effects of a cut; `written` tells it that its
-    records have all been written back.
+    """One shard's customers. `apply(pack)` returns the effects of a cut; `written` and `all_written`
+    tell it which records have been written back.
 
     What makes a step raise is put aside with the error, and everything is as if it had not come. An error
     of the type `fatal`, which says that the state cannot be read, is nobody's fault and ends everything.
@@ -186,7 +186,11 @@ class Customers:
             out.append(effects.ledger(pack.number, f"shard-{self._shard}", self.counts))
         return out
 
-    def written(self) -> None:
+    def written(self, customers: Iterable[str]) -> None:
+        """The records of these are in the store as they are now."""
+        self._journal.wrote(customers)
+
+    def all_written(self) -> None:
         """Every record is in the store as it is now."""
         self._journal.clear()
 

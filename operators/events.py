@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from zlib import crc32
 
 import msgspec
@@ -140,19 +140,22 @@ class Reader:
         self, reactions: tuple[Reaction, ...], name: str, properties: dict[str, Any], checked: Any, at: int
     ) -> list[Sign]:
         found: list[Sign] = []
+        get = properties.get
         keys: Sequence[str]
         what: Any
         for rule, begins, key, field, only, takes, what_field in reactions:
             if only is not None and not self._counts(only, rule, name, properties):
                 continue
             if field:
-                value = properties.get(field)
-                keys = () if value is None else (value,)
+                value = get(field)
+                keys = () if value is None else (value,) if type(value) is str else _no_text(name, value)
+            elif key is None:
+                keys = ()
             else:
-                keys = () if key is None else key(properties)
-            for one in keys:
-                if type(one) is not str:
-                    raise BadEvent("wrong-property", f"{name}: a key must be text, got {one!r:.40}")
+                keys = key(properties)
+                for one in keys:
+                    if type(one) is not str:
+                        _no_text(name, one)
             if begins and not keys:
                 if not rule.keyless:
                     continue
@@ -161,7 +164,7 @@ class Reader:
             if takes == LINE:
                 what = self._line(rule, name, properties, checked, at)
             elif takes:
-                what = properties.get(what_field) if what_field else self._first(rule, properties)
+                what = get(what_field) if what_field else self._first(rule, properties)
                 if takes == NUMBER:
                     what = self._amount(rule, name, what, properties)
                 elif what is not None and type(what) is not str:
@@ -225,3 +228,7 @@ class Reader:
         if failed is not None and not any(when == at for when in found.values()):
             found[f"{failed}:"] = at
         return list(found.items())
+
+
+def _no_text(name: str, key: Any) -> NoReturn:
+    raise BadEvent("wrong-property", f"{name}: a key must be text, got {key!r:.40}")

@@ -44,14 +44,14 @@ class Intents:
     ) -> None:
         """What an event at `at` means to the rules. `before`: the watermark before its cut."""
         ended = False
+        part, begin = record.part, self._begin
         for rule, begins, keys, what in signs:
-            mine: Patterns = record.part(rule.part)
+            mine: Patterns = part(rule.part)
             if begins:
-                begin = self._begin[rule.kind]
                 for key in keys:
                     if len(mine.keys) >= patterns.SOME_KEYS and key not in mine.keys:
                         patterns.make_room(mine, at - rule.horizon, rule.basket)
-                    if begin(record, rule, mine, key, what, at, message, before):
+                    if begin[rule.kind](record, rule, mine, key, what, at, message, before):
                         ended = True
                 continue
             ended = True
@@ -61,9 +61,9 @@ class Intents:
                 patterns.stop(mine, key, at)
             if not keys:
                 patterns.stop(mine, None, at)
-            if rule.kind == "threshold" or core.alarms:
+            if rule.kind == "threshold" or rule.name in core.alarms:
                 self._ended(record, core, rule, mine, keys, at)
-        if ended:
+        if ended and record.has("sent"):
             self.cancel(record, at, message, before)
 
     def cancel(self, record: Record, at: int, cause: str, before: int) -> None:
@@ -79,7 +79,7 @@ class Intents:
             for key in keys or list(mine.keys):
                 if _reached(mine, mine.keys[key]):
                     self._weigh_again(record, rule, mine, mine.keys[key], at)
-        elif rule.name in core.alarms and len(mine.keys) <= FEW_KEYS:
+        elif len(mine.keys) <= FEW_KEYS:
             self._plan(core, rule, mine)
 
     # What begins or goes on, by kind. Each says whether it may have taken a reason away.
@@ -101,7 +101,12 @@ class Intents:
     def _count(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
     ) -> bool:  # fmt: skip
-        pattern = patterns.touch(mine, key, at)
+        pattern = mine.keys.get(key)
+        if pattern is None:  # once is no repetition
+            mine.keys[key] = patterns.marked(at, 0 if rule.what is None else what)
+            return False
+        if at > pattern.since:
+            pattern.since = at
         if rule.what is None:
             patterns.add_mark(pattern, at, 0)
         else:
@@ -116,7 +121,12 @@ class Intents:
     def _compare(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
     ) -> bool:  # fmt: skip
-        pattern = patterns.touch(mine, key, at)
+        pattern = mine.keys.get(key)
+        if pattern is None:
+            mine.keys[key] = patterns.marked(at, what)
+            return False
+        if at > pattern.since:
+            pattern.since = at
         high = patterns.highest(mine, pattern, at, what, rule.within)
         if high is not None and high[1] - what >= (rule.by_amount or high[1] * rule.by_share):
             pattern.marks = [(at, what)]

@@ -1,13 +1,14 @@
 """What a shard has done since its records were last written back, so that one operation can be undone.
 
 The store holds every record as it was written last. When an event makes a step raise, its customer's
-record is made again from there, with the same operations but for that one. Keeping the packs that
+record is made again from there, with the operations since then but for that one. Keeping the packs that
 were applied costs nothing an event; only after a failure they are looked through.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
 from operators.reference import History, Known, Table
@@ -40,8 +41,9 @@ class Journal:
         self._last_code = last_code
         self._told = told
         self._applied: list[tuple[_Pack, list[str]]] = []
-        self._by_customer: defaultdict[str, list[tuple[int, Done]]] = defaultdict(list)
-        self._reference: list[tuple[int, Done]] = []
+        self._by_customer: defaultdict[str, list[tuple[int, int, Done]]] = defaultdict(list)
+        self._reference: list[tuple[int, int, Done]] = []
+        self._written: dict[str, int] = {}  # customer -> packs applied when they were written last
         self._sorted = self._done = 0
         self._known: dict[str, Known | None] = {}
         self.poison: dict[Any, str] = {}
@@ -49,6 +51,10 @@ class Journal:
     def add(self, pack: _Pack, fired: list[str]) -> None:
         """`pack` was applied, and at its end the timers of the customers `fired`."""
         self._applied.append((pack, fired))
+
+    def wrote(self, customers: Iterable[str]) -> None:
+        """The records of these are in the store as they are now."""
+        self._written.update(dict.fromkeys(customers, len(self._applied)))
 
     def keep(self, key: str, table: Table) -> None:
         """What is known of `key` in the reference data is about to change."""
@@ -67,19 +73,20 @@ class Journal:
             self._reference = []
             self._sorted = self._done = 0
             self._known = {}
+            self._written = {}
             self.poison = {}
 
     def of(self, customer: str, pack: _Pack, until: tuple[Any, ...]) -> tuple[list[Done], list[Done]]:
         """What was done to a customer and told to all: in earlier packs, and in the current one up to and
         without the operation `until`."""
-        for one, fired in self._applied[self._sorted :]:
+        for number, (one, fired) in enumerate(self._applied[self._sorted :], self._sorted):
             for op in one.operations:
                 if op[0] <= self._last_code:
-                    self._note(self._by_customer[op[1]], op, one)
+                    self._note(self._by_customer[op[1]], number, op, one)
                 elif op[0] == self._told:
-                    self._note(self._reference, op, one)
+                    self._note(self._reference, number, op, one)
             for id in fired:
-                self._note(self._by_customer[id], (FIRE, id), one)
+                self._note(self._by_customer[id], number, (FIRE, id), one)
         self._sorted = len(self._applied)
         now: list[Done] = []
         for op in pack.operations:
@@ -87,11 +94,13 @@ class Journal:
                 break
             if (op[0] <= self._last_code and op[1] == customer) or op[0] == self._told:
                 now.append(Done(op, pack.before, pack.watermark))
-        earlier = sorted([*self._by_customer.get(customer, ()), *self._reference])
-        return [done for _, done in earlier], now
+        since = self._written.get(customer, 0)
+        mine = [row for row in self._by_customer.get(customer, ()) if row[1] >= since]
+        earlier = sorted([*mine, *self._reference])
+        return [done for _, _, done in earlier], now
 
-    def _note(self, rows: list[tuple[int, Done]], op: tuple[Any, ...], pack: _Pack) -> None:
-        rows.append((self._done, Done(op, pack.before, pack.watermark)))
+    def _note(self, rows: list[tuple[int, int, Done]], number: int, op: tuple[Any, ...], pack: _Pack) -> None:
+        rows.append((self._done, number, Done(op, pack.before, pack.watermark)))
         self._done += 1
 
 

@@ -67,6 +67,11 @@ def touch(patterns: Patterns, key: str, at: int, cause: str = "") -> Pattern:
     return pattern
 
 
+def marked(at: int, what: Any) -> Pattern:
+    """A key's first mark."""
+    return Pattern(at, "", -1, -1, -1, [], [(at, what)])
+
+
 def stop(patterns: Patterns, key: str | None, at: int) -> None:
     """The reason is gone, for `key` or (None) for all."""
     if key is None:

@@ -8,6 +8,7 @@ A hit costs one dict look-up.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Generic, TypeVar
 
 from state.store import Store
@@ -56,38 +57,40 @@ class Cache(Generic[V]):
         self._old.pop(key, None)
         self._dirty[key] = None
 
-    def settle(self, most_unwritten: int) -> None:
-        """Between two batches: write back when much is unwritten, forget what was not read for long.
-
-        Never in the middle of one: a value that is just being changed would be written half done.
-        """
+    def settle(self) -> None:
+        """Between two batches: forget what was not read for long."""
         if len(self._young) >= self._size:
-            self.write_back()
             self._old, self._young = self._young, {}
-        elif len(self._dirty) > most_unwritten:
-            self.write_back()
 
     @property
     def unwritten(self) -> int:
-        """Changes that are not in the store yet."""
         return len(self._dirty)
 
-    def write_back(self) -> None:
-        """Bring every change to the store; the values stay here."""
-        if not self._dirty:
-            return
-        prefix, encode = self._prefix, self._encode
-        self._store.write(
-            (prefix + key.encode(), None if value is None else encode(value))
-            for key, value in self._dirty.items()
-        )
-        self._dirty.clear()
+    def write_back(self, most: int | None = None) -> list[str]:
+        """Bring changes to the store, all or the `most` that wait longest, and say of which keys; the values
+        stay here. Never in the middle of a batch: a value that is just being changed would be written half
+        done."""
+        dirty = self._dirty
+        if most is None or most >= len(dirty):
+            changes, self._dirty = dirty, {}
+        else:
+            changes = {key: dirty.pop(key) for key in list(islice(dirty, most))}
+        if changes:
+            prefix, encode = self._prefix, self._encode
+            self._store.write(
+                (prefix + key.encode(), None if value is None else encode(value))
+                for key, value in changes.items()
+            )
+        return list(changes)
 
     def _older(self, key: str) -> V | None:
         found = self._old.get(key)
         if found is None:
             if key in self._dirty:
-                return None
+                found = self._dirty[key]
+                if found is not None:
+                    self._young[key] = found
+                return found
             self.misses += 1
             raw = self._store.get(self._prefix + key.encode())
             if raw is None:

@@ -180,13 +180,16 @@ class Store(dict[str, Record]):
         self.dropped = self.pop(id, Record(id))
         self._dirty.add(id)
 
-    def write(self) -> None:
-        for id in self._dirty:
+    def write(self, part: int = 1) -> list[str]:
+        """Write every `part`-th of what was changed; their ids."""
+        ids = sorted(self._dirty)[::part]
+        for id in ids:
             if id in self:
                 self.saved[id] = self[id].encode()
             else:
                 self.saved.pop(id, None)
-        self._dirty.clear()
+        self._dirty.difference_update(ids)
+        return ids
 
 
 class KnownTable(dict[str, Known]):
@@ -203,7 +206,7 @@ class KnownTable(dict[str, Known]):
 
 class Shard:
     """One Customers with what a worker keeps for it: records, reference data, pending alarms, counts.
-    `unwritten`: so many packs may go by before what they changed is written."""
+    `unwritten`: so many packs may go by before all that they changed is written."""
 
     def __init__(
         self, playbook: Playbook, number: int, snapshot: bytes | None = None, unwritten: int = 0
@@ -222,12 +225,14 @@ class Shard:
         self._packs += 1
         if self._packs > self._unwritten:
             self.write()
+        else:
+            self.customers.written(self.store.write(part=3))
         return found
 
     def write(self) -> None:
         self._packs = 0
         self.store.write()
-        self.customers.written()
+        self.customers.all_written()
         for alarm, there in self.timers.changes.items():
             (self.alarms.add if there else self.alarms.discard)(alarm)
         self.timers.changes.clear()

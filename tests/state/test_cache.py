@@ -17,6 +17,7 @@ ACTIONS = st.one_of(
     st.tuples(st.just("get"), KEYS, st.just("")),
     st.tuples(st.just("delete"), KEYS, st.just("")),
     st.tuples(st.just("write back"), st.just(""), st.just("")),
+    st.tuples(st.just("write some"), st.just(""), st.just("")),
     st.tuples(st.just("come back"), st.just(""), st.just("")),
 )
 
@@ -43,13 +44,16 @@ def test_no_write_is_lost_across_generations_write_backs_and_restarts(
         for action, key, value in actions:
             if action == "set":
                 cache[key] = model[key] = value
-                cache.settle(3)
+                cache.settle()
             elif action == "get":
                 assert cache.get(key) == model.get(key)
-                cache.settle(3)
+                cache.settle()
             elif action == "delete":
                 del cache[key]
                 model.pop(key, None)
+            elif action == "write some":
+                waiting = cache.unwritten
+                assert len(cache.write_back(2)) == min(2, waiting)
             else:
                 cache.write_back()
                 if action == "come back":  # as after a stop: a checkpoint, and a cache that knows nothing
@@ -81,7 +85,7 @@ def test_a_hit_in_either_generation_asks_no_store(tmp_path: Path) -> None:
     cache = cache_on(store, 2)
     for key in ("a", "b", "c", "d"):  # two generations of two
         cache[key] = key
-        cache.settle(10)
+        cache.settle()
     cache.misses = 0
     assert [cache.get(key) for key in ("d", "c", "d")] == ["d", "c", "d"]
     assert cache.misses == 0
@@ -95,7 +99,7 @@ def test_a_value_that_is_read_survives_the_next_generation(tmp_path: Path) -> No
     for n in range(20):
         cache[f"cold-{n}"] = "y"
         assert cache.get("hot") == "x"
-        cache.settle(10)
+        cache.settle()
     assert cache.misses == 0
     store.close()
 
@@ -113,7 +117,7 @@ def test_a_value_that_is_changed_after_it_was_handed_over_is_written_as_it_ended
     for n in range(5):
         cache[f"k{n}"] = value = Counter(0)
         value.at = n + 1  # the batch goes on with it
-        cache.settle(10)
+        cache.settle()
     cache.write_back()
     assert [store.get(b"vk%d" % n) for n in range(5)] == [b"1", b"2", b"3", b"4", b"5"]
     store.close()
