@@ -7,24 +7,37 @@ from typing import Any
 
 from operators import features
 from operators.expressions import Expression
-from operators.features import Columns, Feature
+from operators.features import CLOSES, Columns, Feature
 from operators.playbook import Playbook
 from operators.records import Record
 
 
 def feature_values(playbook: Playbook, record: Record, names: Collection[str], now: int) -> dict[str, Any]:
     """The features `names` of the playbook for this customer at `now` (ms), in that order."""
-    panes = features.settle(record.part("m"), playbook.plan) if record.has("m") else {}
+    known = playbook.features
+    slots: set[str] = set()
+    _needed(known, names, slots)
+    opened = features.peek(record.part("m"), playbook.plan, slots) if slots and record.has("m") else {}
     found: dict[str, Any] = {}
-    _read(playbook.features, names, panes, {}, found, now)
+    _read(known, names, opened, found, now)
     return {name: found[name] for name in names}
+
+
+def _needed(known: Mapping[str, Feature | Expression], names: Collection[str], slots: set[str]) -> None:
+    for name in names:
+        feature = known[name]
+        if isinstance(feature, Expression):
+            _needed(known, feature.names, slots)
+        else:
+            slots.add(feature.slot)
+            if feature.aggregate == "open":
+                slots.add(CLOSES + feature.slot)
 
 
 def _read(
     known: Mapping[str, Feature | Expression],
     names: Collection[str],
-    panes: dict[str, bytes],
-    opened: dict[str, Columns],
+    opened: Mapping[str, Columns],
     found: dict[str, Any],
     now: int,
 ) -> None:
@@ -33,11 +46,8 @@ def _read(
             continue
         feature = known[name]
         if isinstance(feature, Expression):
-            _read(known, feature.names, panes, opened, found, now)
+            _read(known, feature.names, opened, found, now)
             found[name] = feature.value(found)
             continue
-        slot = feature.slot
-        columns = opened.get(slot)
-        if columns is None:
-            columns = opened[slot] = features.columns_of(panes, slot)
+        columns = features.columns_of(opened, feature.slot)
         found[name] = features.value(columns, feature, now) if columns else feature.nothing

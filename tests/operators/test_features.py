@@ -24,11 +24,19 @@ def measured(of: Feature, values: list[tuple[int, Any]], slot: str = "m") -> Mea
     return found
 
 
+def opened(found: Measured, wanted: features.Plan) -> dict[str, features.Columns]:
+    """Everything, whether it waits or is in panes."""
+    waiting = features.peek(found, wanted, wanted)
+    settle(found, wanted)
+    assert features.peek(found, wanted, wanted) == waiting
+    return waiting
+
+
 def counted(
     aggregate: Aggregate, window: int, values: list[tuple[int, Any]], now: int, scale: int = 1
 ) -> Any:
     feature = Feature("f", "m", aggregate, window, scale)
-    panes = settle(measured(feature, values), plan([feature]))
+    panes = opened(measured(feature, values), plan([feature]))
     return features.value(columns_of(panes, "m"), feature, now)
 
 
@@ -82,7 +90,7 @@ def test_an_event_too_old_for_a_short_window_still_counts_in_a_long_one() -> Non
     for at in (10 * DAY, 0):
         features.add(found, wanted, "m", [at, True])
         settle(found, wanted)
-    columns = columns_of(settle(found, wanted), "m")
+    columns = columns_of(opened(found, wanted), "m")
     assert [features.value(columns, feature, 10 * DAY) for feature in (short, long)] == [1, 2]
 
 
@@ -103,7 +111,7 @@ def test_the_most_frequent_of_very_many_values_is_found_though_not_all_are_count
     common = [(at, "common") for at in range(0, 1000, 10)]
     assert counted("top", 0, sorted(rare + common), DAY) == "common"
     feature = Feature("f", "m", "top", 0)
-    panes = settle(measured(feature, sorted(rare + common)), plan([feature]))
+    panes = opened(measured(feature, sorted(rare + common)), plan([feature]))
     (counts,) = columns_of(panes, "m")["top/lifetime"].values()
     assert len(counts) <= MOST_COUNTED
     assert 100 - 1100 / (MOST_COUNTED + 1) <= counts["common"] <= 100
@@ -116,7 +124,7 @@ def open_cases(*deeds: tuple[str, int, str]) -> int:
     found = Measured(forms=[], rows=[])
     for slot, at, key in deeds:
         features.add(found, wanted, slot, [at, key])
-    return int(features.value(columns_of(settle(found, wanted), "m"), feature, DAY))
+    return int(features.value(columns_of(opened(found, wanted), "m"), feature, DAY))
 
 
 def test_what_was_opened_is_open_until_it_is_closed() -> None:
@@ -140,7 +148,7 @@ def test_features_with_panes_of_one_width_share_them() -> None:
 
 def test_old_panes_are_dropped() -> None:
     feature = Feature("f", "m", "count", DAY)
-    panes = settle(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
+    panes = opened(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
     assert len(columns_of(panes, "m")["count/1h"]) <= plan([feature])["m"][0].keep
 
 
@@ -150,7 +158,7 @@ def test_a_row_written_under_another_playbook_is_read_by_the_names_it_came_with(
     found = Measured(forms=[], rows=[])
     features.add(found, before, "gone,views", [1, "x", "p1"])
     features.add(found, after, "new,views", [2, "y", "p2"])
-    panes = settle(found, after)
+    panes = opened(found, after)
     assert {slot: columns_of(panes, slot) for slot in panes} == {
         "views": {"count/lifetime": {0: 2}},
         "new": {"count/lifetime": {0: 1}},
@@ -161,7 +169,7 @@ def test_waiting_rows_become_panes_before_they_are_many() -> None:
     feature = Feature("f", "m", "count", 0)
     found = measured(feature, [(at, True) for at in range(1000)])
     assert sum(map(len, found.rows)) < features.MOST_WAITING
-    assert features.value(columns_of(settle(found, plan([feature])), "m"), feature, 2000) == 1000
+    assert features.value(columns_of(opened(found, plan([feature])), "m"), feature, 2000) == 1000
 
 
 @law
