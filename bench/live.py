@@ -97,7 +97,7 @@ class Watch:
 
 
 def consents(people: int) -> list[tuple[int, bytes, bytes]]:
-    """Everybody agrees to push messages."""
+    """Everybody agrees to push messages, and has an app."""
     now = int(time.time() * 1000) - 60_000
     return [
         (
@@ -105,8 +105,8 @@ def consents(people: int) -> list[tuple[int, bytes, bytes]]:
             b"cookie-%d-0" % person,
             b'{"type":"track","event":"Consent Updated","messageId":"c-%d","timestamp":"%s",'
             b'"anonymousId":"cookie-%d-0",'
-            b'"properties":{"purpose":"marketing","channel":"push","granted":true}}'
-            % (person, traffic.stamp(now), person),
+            b'"properties":{"purpose":"marketing","channel":"push","granted":true},'
+            b'"context":{"device":{"token":"token-%d"}}}' % (person, traffic.stamp(now), person, person),
         )
         for person in range(people)
     ]

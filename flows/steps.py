@@ -72,7 +72,7 @@ class Step:
         self._token = token
         self._cut: int | None = None
         self._changed = False
-        self._drain_after = DRAIN_FROM * run.playbook.times.epoch / 1000
+        self._epoch = run.playbook.times.epoch / 1000
         self._snapshot_at = time.monotonic()
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:
@@ -88,7 +88,7 @@ class Step:
 
     def _write_some(self, cache: Cache[Any], came: int) -> list[str]:
         """Write back what can wait no longer, a little after every batch, of `came` events; the keys."""
-        drain = time.monotonic() - self._snapshot_at > self._drain_after
+        drain = time.monotonic() - self._snapshot_at > DRAIN_FROM * self._epoch
         over = cache.unwritten - (FEW_UNWRITTEN if drain else MOST_UNWRITTEN)
         return cache.write_back(min(over, max(3 * came, over // 32) + 16)) if over > 0 else []
 
@@ -236,7 +236,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             self._hot.write_back()
         if not self._hot.unwritten:
             self._all_written()
-        if len(self._timers.changes) > MOST_UNWRITTEN:
+        if len(self._timers.changes) > FEW_UNWRITTEN:
             self._write_alarms()
 
     def _all_written(self) -> None:
