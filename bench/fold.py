@@ -17,8 +17,9 @@ from typing import Any
 from bench import traffic
 from flows.playbooks import retail
 from operators import features, playbook, records
-from operators.customers import EVENT, Customers, Operation, Pack
+from operators.customers import Customers
 from operators.events import Reader
+from operators.operations import EVENT, Operation, Pack
 from operators.records import Measured, Record
 from operators.timers import Timers
 

@@ -21,8 +21,9 @@ from typing import NamedTuple
 import msgspec
 
 from operators import playbook
-from operators.customers import EVENT, Customers, Pack
+from operators.customers import Customers
 from operators.facts import feature_values
+from operators.operations import EVENT, Pack
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.timers import Timers

@@ -20,8 +20,8 @@ from flows.settings import Run
 from flows.sink import Caused, Sink
 from flows.source import Source
 from flows.steps import Customer, Resolve
-from operators.customers import Pack
 from operators.effects import Effect
+from operators.operations import Pack
 from schemas import topics
 
 

@@ -13,9 +13,10 @@ from bytewax.operators import StatefulBatchLogic
 from flows.settings import Run
 from operators import records
 from operators.counts import Counts
-from operators.customers import Customers, Pack
+from operators.customers import Customers
 from operators.effects import Effect
 from operators.identity import Cluster, Evidence, Identities
+from operators.operations import Pack
 from operators.order import Batch
 from operators.records import Record
 from operators.reference import Known

@@ -1,6 +1,6 @@
 """The fold of a customer shard: cut by cut, operations in, effects out.
 
-An operation is a tuple whose first item is one of the codes below. Operations on a customer that
+Operations are those of `operators/operations.py`. Operations on a customer that
 waits for a move are held, all of them, in their order, each with the watermarks of its cut; timers
 stand still meanwhile. When the move arrives they are applied as if it had taken no time at all.
 """
@@ -21,30 +21,27 @@ from operators.enrichment import Enrichment
 from operators.events import BadEvent, Reader
 from operators.intents import Intents, alarm_of
 from operators.journal import FIRE, Done, Journal
+from operators.operations import (
+    BAD,
+    EVENT,
+    EXPECT,
+    LEDGER_EVERY,
+    MOVED,
+    PASS,
+    REFERENCE,
+    RETIRE,
+    TALLY,
+    MoveBody,
+    Operation,
+    Pack,
+)
 from operators.playbook import Playbook
 from operators.records import Core, Queue, Record
 from operators.reference import Reference, Table, key_of
 from operators.timers import Timers
 from schemas.inbound import ConsentUpdated
 
-EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE = range(8)
-Operation = tuple[Any, ...]
-
 TIMERS_PER_CUT = 5_000
-LEDGER_EVERY = 256
-
-
-class Pack(msgspec.Struct, array_like=True, gc=False):
-    """One cut's operations for one shard. `arrived`: broker time (ms) of the cut's newest record."""
-
-    shard: int
-    number: int
-    watermark: int
-    before: int
-    run: int
-    arrived: int
-    last: bool
-    operations: list[Operation]
 
 
 class Records(Protocol):
@@ -71,15 +68,6 @@ class _Scratch(dict[str, Record]):
 
     def drop(self, id: str, /) -> None:
         self.pop(id, None)
-
-
-class MoveBody(msgspec.Struct, array_like=True, gc=False):
-    """A record under way: move `number` from `loser` to `winner`."""
-
-    number: int
-    loser: str
-    winner: str
-    record: bytes
 
 
 class Customers:

@@ -6,9 +6,9 @@ from zlib import crc32
 
 import msgspec
 
-from operators import customers, effects
-from operators.customers import LEDGER_EVERY, MoveBody, Operation, Pack
+from operators import effects, operations
 from operators.identity import Blocked, BrokenGraph, Identities, Merge
+from operators.operations import LEDGER_EVERY, MoveBody, Operation, Pack
 from operators.order import BAD, EVENT, MOVE, REFERENCE, Batch
 from schemas.outbound import Decision, Identity
 
@@ -78,37 +78,37 @@ class Resolver:
                 except Exception as error:
                     packs[crc32(f"{place}/{offset}".encode()) % shards].append(
                         (
-                            customers.BAD, place, offset, arrived,
+                            operations.BAD, place, offset, arrived,
                             "resolve", "failed", f"{type(error).__name__}: {error}", raw,
                         )
                     )  # fmt: skip
                     continue
                 packs[crc32(customer.encode()) % shards].append(
-                    (customers.EVENT, customer, at, place, offset, arrived, keys[0], raw)
+                    (operations.EVENT, customer, at, place, offset, arrived, keys[0], raw)
                 )
             elif kind == MOVE:
                 body = _decode_move(raw)
                 self._open.discard(body.number)
                 packs[shard_of(body.winner, shards)].append(
-                    (customers.MOVED, body.winner, body.number, body.record)
+                    (operations.MOVED, body.winner, body.number, body.record)
                 )
             elif kind == REFERENCE:
                 received[index] += 1
                 owner = crc32(f"{place}/{offset}".encode()) % shards
-                told = (customers.REFERENCE, place, offset, owner, *keys)
+                told = (operations.REFERENCE, place, offset, owner, *keys)
                 for pack in packs:
                     pack.append(told)
             elif kind == BAD:
                 received[index] += 1
                 reason, detail = keys
                 packs[crc32(f"{place}/{offset}".encode()) % shards].append(
-                    (customers.BAD, place, offset, arrived, "header", reason, detail, raw)
+                    (operations.BAD, place, offset, arrived, "header", reason, detail, raw)
                 )
         self._count(places, received)
         last = self._finish(packs, batch)
         return [
-            Pack(shard, batch.number, batch.watermark, batch.before, batch.run, newest, last, operations)
-            for shard, operations in enumerate(packs)
+            Pack(shard, batch.number, batch.watermark, batch.before, batch.run, newest, last, mine)
+            for shard, mine in enumerate(packs)
         ]
 
     def _count(self, places: list[str], received: list[int]) -> None:
@@ -124,10 +124,10 @@ class Resolver:
         progress.ended = progress.ended or batch.last
         home = progress.ended and not progress.announced and not self._open
         if batch.number % LEDGER_EVERY == 0 or batch.last or home:
-            packs[0].append((customers.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
+            packs[0].append((operations.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
         if home:
             progress.announced = True
-            packs[0].append((customers.PASS, tuple(effects.command("done"))))
+            packs[0].append((operations.PASS, tuple(effects.command("done"))))
         progress.open_moves = sorted(self._open)
         return batch.last or home
 
@@ -145,15 +145,15 @@ class Resolver:
             self.progress.moves += 1
             number = self.progress.moves
             self._open.add(number)
-            packs[shard_of(loser, shards)].append((customers.RETIRE, loser, winner, number, at))
+            packs[shard_of(loser, shards)].append((operations.RETIRE, loser, winner, number, at))
             mine = packs[shard_of(winner, shards)]
-            mine.append((customers.EXPECT, winner, number, at))
+            mine.append((operations.EXPECT, winner, number, at))
             body = Identity(winner, loser, event, at, list(keys), number)
-            mine.append((customers.PASS, tuple(effects.identity(body, arrived))))
+            mine.append((operations.PASS, tuple(effects.identity(body, arrived))))
         for refusal in blocked:
             customer, other, key, reason = refusal
             held = Decision(
                 "identity", customer, "merge-blocked", at, key, {"other": other, "policy": reason}
             )
             effect = effects.decision(f"blocked:{event}:{key}", held, arrived, event)
-            packs[shard_of(customer, shards)].append((customers.PASS, tuple(effect)))
+            packs[shard_of(customer, shards)].append((operations.PASS, tuple(effect)))

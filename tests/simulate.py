@@ -19,10 +19,11 @@ import msgspec
 
 from operators import headers, records, reference
 from operators.counts import Counts
-from operators.customers import EXPECT, MOVED, RETIRE, Customers, MoveBody, Operation, Pack
+from operators.customers import Customers
 from operators.effects import Effect
 from operators.identifiers import Identifiers
 from operators.identity import Cluster, Evidence, Identities
+from operators.operations import EXPECT, MOVED, RETIRE, MoveBody, Operation, Pack
 from operators.order import BAD, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Arrival, Batch, Cut, Front
 from operators.playbook import Playbook
 from operators.records import Record

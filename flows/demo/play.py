@@ -22,7 +22,7 @@ from flows.balance import balance
 from flows.broker import Embedded
 from flows.playbooks import retail
 from operators import patterns, playbook, records
-from operators.customers import MoveBody
+from operators.operations import MoveBody
 from operators.playbook import Playbook
 from schemas import topics
 

@@ -23,8 +23,8 @@ from flows.balance import balance
 from flows.steps import META
 from operators import order, patterns, records
 from operators.counts import Counts
-from operators.customers import MoveBody
 from operators.facts import feature_values
+from operators.operations import MoveBody
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.reference import Known

@@ -14,8 +14,8 @@ from flows.settings import Run
 from flows.steps import Customer
 from flows.worker import open_run
 from operators import reference
-from operators.customers import Pack
 from operators.identity import Identities
+from operators.operations import Pack
 from operators.order import EVENT, REFERENCE, Batch
 from operators.resolve import Progress, Resolver
 from tests.brokers import Broker

@@ -5,8 +5,8 @@ import pytest
 from flows.settings import Run
 from flows.steps import Customer, Resolve
 from flows.worker import open_run
-from operators.customers import Pack
 from operators.identity import Identities
+from operators.operations import Pack
 from operators.order import EVENT, Batch
 from operators.resolve import Progress, Resolver
 from state.errors import StateError
