@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit lock kafka soak bench-churn bench-full clean
+.PHONY: truth demo test lint types imports drift unit pure whole lock kafka soak bench-churn bench-full clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
@@ -29,8 +29,17 @@ imports: $(STAMP)
 drift: $(STAMP)
 	$(BIN)/python -m schemas.generate --check
 
+# Side by side: the tests of the whole program mostly wait for processes and brokers.
 unit: $(STAMP)
-	$(BIN)/python -m pytest
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pure whole
+
+pure: $(STAMP)
+	$(BIN)/python -m pytest $(PURE) operators schemas state
+
+whole: $(STAMP)
+	$(BIN)/python -m pytest tests $(PURE:%=--ignore=%)
+
+PURE = tests/operators tests/properties tests/schemas
 
 # Pins for every supported Python; run after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \

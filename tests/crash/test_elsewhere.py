@@ -51,7 +51,7 @@ def running(shop: Scope) -> Program:
 
 
 def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: Scope, tmp_path: Path) -> None:
-    messages = traffic(8_000, seed=11)
+    messages = traffic(5_000, seed=11)
     with Feed(shop, messages, 2_000) as feed:
         feed.allow(0.7)
         run = running(shop)
@@ -67,7 +67,7 @@ def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: S
     assert (restored["name"], restored["cut"]) == (second["name"], second["cut"])
     shop.finish()
     shop.complete()
-    exact(shop, 8_000)
+    exact(shop, 5_000)
 
 
 def test_a_damaged_checkpoint_is_found_and_undone_by_going_back_one(shop: Scope) -> None:

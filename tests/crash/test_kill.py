@@ -42,22 +42,22 @@ def killed(story: Story, kills: int) -> None:
 
 
 def test_killed_eight_times_it_loses_nothing_and_repeats_nothing(shop: Scope) -> None:
-    story = kill_again_and_again(shop, traffic(40_000, seed=1), kills=8, seed=1)
+    story = kill_again_and_again(shop, traffic(16_000, seed=1), kills=8, seed=1)
     killed(story, 8)
-    assert exact(shop, 40_000).incarnations >= story.kills - story.rushed
+    assert exact(shop, 16_000).incarnations >= story.kills - story.rushed
 
 
 def test_two_workers_killed_with_and_without_their_supervisor(shop: Scope) -> None:
-    story = kill_again_and_again(shop, traffic(20_000, seed=2), kills=5, seed=2, workers=2)
+    story = kill_again_and_again(shop, traffic(10_000, seed=2), kills=5, seed=2, workers=2)
     killed(story, 5)
-    exact(shop, 20_000)
+    exact(shop, 10_000)
 
 
 def test_it_survives_kills_on_the_embedded_broker_too(mock: EmbeddedBroker, tmp_path: Path) -> None:
     with Scope(mock.bootstrap, tmp_path, seed=3) as scope:
-        story = kill_again_and_again(scope, traffic(8_000, seed=3), kills=4, seed=3)
+        story = kill_again_and_again(scope, traffic(5_000, seed=3), kills=4, seed=3)
         killed(story, 4)
-        exact(scope, 8_000)
+        exact(scope, 5_000)
 
 
 def half_way(scope: Scope, messages: list[Message], workers: int = 1) -> Program:
@@ -71,26 +71,26 @@ def half_way(scope: Scope, messages: list[Message], workers: int = 1) -> Program
 
 
 def test_sigterm_ends_it_cleanly_and_the_same_command_continues(shop: Scope) -> None:
-    run = half_way(shop, traffic(10_000, seed=4))
+    run = half_way(shop, traffic(5_000, seed=4))
     run.signal(signal.SIGTERM)
     assert run.wait(15) == 0, run.said
     shop.finish()
     shop.complete()
-    exact(shop, 10_000)
+    exact(shop, 5_000)
 
 
 def test_a_lost_state_directory_is_rebuilt_from_the_order(shop: Scope) -> None:
-    run = half_way(shop, traffic(10_000, seed=5))
+    run = half_way(shop, traffic(5_000, seed=5))
     until(lambda: any(shop.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint", 60)
     run.kill()
     shutil.rmtree(shop.state)
     shop.finish()
     shop.complete()
-    exact(shop, 10_000)
+    exact(shop, 5_000)
 
 
 def test_one_worker_becomes_three_and_then_two_while_events_keep_coming(shop: Scope) -> None:
-    messages = traffic(9_000, seed=6)
+    messages = traffic(6_000, seed=6)
     with Feed(shop, messages, 1_000) as feed:
         feed.allow(1)
         for workers in (1, 3):
@@ -105,7 +105,7 @@ def test_one_worker_becomes_three_and_then_two_while_events_keep_coming(shop: Sc
         feed.rest()
     shop.finish()
     shop.complete(workers=2)
-    exact(shop, 9_000)
+    exact(shop, 6_000)
 
 
 def test_a_run_that_has_ended_ends_again_at_once_and_adds_nothing(shop: Scope) -> None:

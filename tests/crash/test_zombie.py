@@ -61,9 +61,9 @@ def test_one_state_directory_is_for_one_oncue(shop: Scope) -> None:
 
 @pytest.mark.parametrize("state", ["copied", "empty"])
 def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: Path, state: str) -> None:
-    messages = traffic(12_000, seed=2)
-    zombie = running(shop, messages[:4_000])
-    shop.send(messages[4_000:8_000])  # so that it has something in its hands
+    messages = traffic(6_000, seed=2)
+    zombie = running(shop, messages[:2_000])
+    shop.send(messages[2_000:4_000])  # so that it has something in its hands
     zombie.signal(signal.SIGSTOP)
     until(lambda: frozen(zombie.process.pid), "the process stands still", 10)
 
@@ -75,7 +75,7 @@ def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: 
     assert goes_on(shop, successor, before + 2), successor.said
 
     zombie.signal(signal.SIGCONT)
-    shop.send(messages[8_000:])
+    shop.send(messages[4_000:])
     assert zombie.wait(60) == 2, zombie.said
     assert "another oncue took over" in zombie.said
     assert "Traceback" not in zombie.said
@@ -84,28 +84,28 @@ def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: 
     shop.finish()
     assert successor.wait(60) == 0, successor.said
     shop.state = elsewhere
-    exact(shop, 12_000)
+    exact(shop, 6_000)
 
 
 def test_a_zombie_that_wakes_up_after_the_end_adds_nothing(shop: Scope, tmp_path: Path) -> None:
-    messages = traffic(6_000, seed=3)
+    messages = traffic(4_000, seed=3)
     zombie = running(shop, messages)
     zombie.signal(signal.SIGSTOP)
     until(lambda: frozen(zombie.process.pid), "the process stands still", 10)
     own, shop.state = shop.state, tmp_path / "elsewhere"
     shop.finish()
     shop.complete()
-    first = exact(shop, 6_000)
+    first = exact(shop, 4_000)
 
     zombie.signal(signal.SIGCONT)
     assert zombie.wait(60) == 2, zombie.said
     assert "another oncue took over" in zombie.said
-    again = exact(shop, 6_000)
+    again = exact(shop, 4_000)
     assert (again.outputs, again.cuts) == (first.outputs, first.cuts)
     # What it wrote to its own directory meanwhile is no harm: the same command goes on from there.
     shop.state = own
     shop.complete()
-    exact(shop, 6_000)
+    exact(shop, 4_000)
 
 
 def goes_on(scope: Scope, run: Program, before: int) -> bool:
@@ -115,7 +115,7 @@ def goes_on(scope: Scope, run: Program, before: int) -> bool:
 
 
 def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:
-    messages = traffic(12_000, seed=4)
+    messages = traffic(6_000, seed=4)
     try:
         broker = RealBroker()
         broker.start()
@@ -125,12 +125,12 @@ def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:
         pytest.skip(str(reason))
     try:
         with Scope(broker.bootstrap, tmp_path, seed=4) as shop:
-            run = running(shop, messages[:6_000])
-            for share in (6_000, 9_000):
+            run = running(shop, messages[:3_000])
+            for share in (3_000, 4_500):
                 broker.kill()
                 broker.restart()
                 before = shop.ordered()
-                shop.send(messages[share : share + 3_000])
+                shop.send(messages[share : share + 1_500])
                 if not goes_on(shop, run, before):
                     assert run.process.returncode == 2, run.said
                     assert "Traceback" not in run.said
@@ -141,6 +141,6 @@ def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:
             if code == 2:
                 assert "Traceback" not in run.said
                 shop.complete()
-            exact(shop, 12_000)
+            exact(shop, 6_000)
     finally:
         broker.stop()
