@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit pure whole lock kafka soak bench-churn bench-full clean
+.PHONY: truth demo test lint types imports drift unit crash pure whole lock kafka soak bench-churn bench-full clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
@@ -29,15 +29,18 @@ imports: $(STAMP)
 drift: $(STAMP)
 	$(BIN)/python -m schemas.generate --check
 
-# Side by side: the tests of the whole program mostly wait for processes and brokers.
+# Two at a time: those of the whole program mostly wait for processes and brokers.
 unit: $(STAMP)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target pure whole
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target crash pure whole
+
+crash: $(STAMP)
+	$(BIN)/python -m pytest tests/crash
 
 pure: $(STAMP)
 	$(BIN)/python -m pytest $(PURE) operators schemas state
 
 whole: $(STAMP)
-	$(BIN)/python -m pytest tests $(PURE:%=--ignore=%)
+	$(BIN)/python -m pytest tests $(patsubst %,--ignore=%,tests/crash $(PURE))
 
 PURE = tests/operators tests/properties tests/schemas
 
