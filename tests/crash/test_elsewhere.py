@@ -51,13 +51,15 @@ def running(shop: Scope) -> Program:
 
 
 def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: Scope, tmp_path: Path) -> None:
-    messages = traffic(5_000, seed=11)
+    messages = traffic(6_000, seed=11)
     with Feed(shop, messages, 2_000) as feed:
-        feed.allow(0.7)
+        feed.allow(0.4)
         run = running(shop)
         first = backed_up(shop, tmp_path / "place")
+        feed.allow(0.7)
         second = backed_up(shop, tmp_path / "place", first["cut"])
         before = shop.ordered()
+        feed.allow(0.9)
         until(lambda: not run.running or shop.ordered() > before + 3, "more cuts after the backup", 60)
         run.kill()
         shutil.rmtree(shop.state)  # the machine is gone
@@ -67,7 +69,7 @@ def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: S
     assert (restored["name"], restored["cut"]) == (second["name"], second["cut"])
     shop.finish()
     shop.complete()
-    exact(shop, 5_000)
+    exact(shop, 6_000)
 
 
 def test_a_damaged_checkpoint_is_found_and_undone_by_going_back_one(shop: Scope) -> None:
