@@ -145,11 +145,10 @@ class Customers:
                 except Exception as error:
                     self._undo(pack, op, error, mark, counts)
             elif code == REFERENCE:
-                _, place, offset, owner, came, kind, id, at, fields = op
-                self._journal.keep(key_of(kind, id), self._known)
-                self._reference.put(kind, id, at, fields, came, int(place.rpartition("/")[2]), offset)
-                if owner == self._shard:  # every shard is told, one counts
-                    row = tally.row(place)
+                self._journal.keep(key_of(op[5], op[6]), self._known)
+                _learn(self._reference, op)
+                if op[3] == self._shard:  # every shard is told, one counts
+                    row = tally.row(op[1])
                     row["received"] += 1
                     row["accepted"] += 1
             elif code == BAD:
@@ -227,8 +226,7 @@ class Customers:
                 if op[0] == FIRE:
                     attempt._fire_due(record, watermark)
                 elif op[0] == REFERENCE:
-                    _, place, offset, _, came, kind, key, at, fields = op
-                    attempt._reference.put(kind, key, at, fields, came, int(place.rpartition("/")[2]), offset)
+                    _learn(attempt._reference, op)
                 else:
                     attempt._operate(record, op, before, watermark)
         self._profiles.pop(id, None)
@@ -449,6 +447,12 @@ class Customers:
 
 def _waiting(record: Record) -> bool:
     return record.has("queue") and record.part("queue").waiting != 0
+
+
+def _learn(reference: Reference, op: Operation) -> None:
+    """What a record of reference data says."""
+    _, place, offset, _, came, kind, id, at, fields = op
+    reference.put(kind, id, at, fields, came, int(place.rpartition("/")[2]), offset)
 
 
 def _consent(core: Core, consent: ConsentUpdated, at: int) -> None:

@@ -103,22 +103,23 @@ def _event_time(head: _Header, arrived: int) -> int:
     latest = arrived if 0 < arrived < LAST else LAST
     received = None
     if head.receivedAt is not None:
-        received = _ms(head.receivedAt)
+        received = milliseconds(head.receivedAt)
         latest = min(latest, received)
     if head.timestamp is not None and (head.originalTimestamp is not None or head.sentAt is None):
-        at = _ms(head.timestamp)
+        at = milliseconds(head.timestamp)
     else:
         device = head.originalTimestamp or head.timestamp
         if device is None:
             at = latest
         else:
-            at = _ms(device)
+            at = milliseconds(device)
             if received is not None and head.sentAt is not None:
-                at += received - _ms(head.sentAt)
+                at += received - milliseconds(head.sentAt)
     return max(0, min(at, latest))
 
 
-def _ms(moment: datetime) -> int:
+def milliseconds(moment: datetime) -> int:
+    """Since 1970; a time without a zone is UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)

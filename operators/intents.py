@@ -63,7 +63,7 @@ class Intents:
                 patterns.stop(mine, None, at)
             if rule.kind == "threshold" or rule.name in core.alarms:
                 self._ended(record, core, rule, mine, keys, at)
-        if ended and record.has("sent"):
+        if ended:
             self.cancel(record, at, message, before)
 
     def cancel(self, record: Record, at: int, cause: str, before: int) -> None:

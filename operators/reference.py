@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from operators.headers import BadHeader
+from operators.headers import BadHeader, milliseconds
 from schemas.reference import RECORDS
 
 KEPT = 400 * 86_400_000
@@ -149,7 +148,7 @@ def read(kind: str, raw: bytes | None, key: bytes | None, arrived: int) -> Told:
         raise BadHeader("not-json", str(error)) from None
     except RecursionError:
         raise BadHeader("not-json", "nested too deeply") from None
-    at = arrived if record.timestamp is None else _ms(record.timestamp)
+    at = arrived if record.timestamp is None else milliseconds(record.timestamp)
     return Told(max(0, min(at, arrived)), kind, this.id(record), max(0, at), this.fields(record))
 
 
@@ -160,10 +159,6 @@ def stock_id(product: str, store: str | None) -> str:
 
 def _given(**fields: Any) -> Fields:
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def _ms(moment: datetime) -> int:
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 _READERS: dict[str, tuple[Callable[[Any], str], Callable[[Any], Fields]]] = {
