@@ -64,9 +64,8 @@ truth: $(STAMP)
 	$(BIN)/python -m bench.truth_retail --file $(FILE)
 
 # DATA: a folder with online_retail.csv.gz (UCI) and CDNOW_master.txt; ARGS="--file NAME=PATH,DAYS" for others.
-DATA ?= ../shared/data/transactions
 bench-churn: $(STAMP)
-	$(BIN)/python -m bench.churn --data $(DATA) $(ARGS)
+	$(BIN)/python -m bench.churn $(if $(DATA),--data $(DATA)) $(ARGS)
 
 bench-full: $(STAMP)
 	$(BIN)/python -m bench.full
