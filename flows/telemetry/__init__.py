@@ -1,0 +1,1 @@
+"""What a person on call sees of a run: metrics, traces, health, log lines."""
