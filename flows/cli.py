@@ -14,7 +14,19 @@ from typing import Annotated, BinaryIO
 import msgspec
 import typer
 
-from flows import balance, checking, deadletters, learncmd, lookup, show, statecmd, tail, timeline, worker
+from flows import (
+    balance,
+    checking,
+    deadletters,
+    learncmd,
+    lookup,
+    replaycmd,
+    show,
+    statecmd,
+    tail,
+    timeline,
+    worker,
+)
 from flows import broker as embedded
 from flows import produce as producing
 from flows import topics as making
@@ -22,6 +34,7 @@ from flows.deadletters import BadTransform
 from flows.kafka import KafkaTrouble
 from flows.playbooks import retail
 from flows.progress import Progress
+from flows.ranges import BadRange
 from flows.supervise import supervise
 from operators import playbook
 from operators.playbook import BadPlaybook, Playbook
@@ -36,6 +49,7 @@ statecmd.register(app)
 letters = typer.Typer(no_args_is_help=True, help="What could not be used: see it, send it again.")
 app.add_typer(letters, name="dead-letters")
 learncmd.register(app)
+replaycmd.register(app)
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]
@@ -305,7 +319,7 @@ def main() -> None:
     """Entry point: errors that a person can mend are one message and exit code 2, not a traceback."""
     try:
         app()
-    except (BadPlaybook, BadTransform, KafkaTrouble, StateError) as error:
+    except (BadPlaybook, BadRange, BadTransform, KafkaTrouble, StateError) as error:
         print(f"oncue: {error}", file=sys.stderr)
         sys.exit(worker.TROUBLE)
     except OSError as error:

@@ -129,13 +129,16 @@ def take(client: Consumer, most: int, wait: float = 0.1) -> list[Record]:
     return list(client.consume(most, wait))
 
 
-def outputs(scope: str, count: int) -> list[dict[int, Place]]:
-    """For each sink partition the output partitions it owns, by topic code."""
+def outputs(
+    space: str, count: int, codes: Iterable[int] = range(len(topics.OUTPUTS))
+) -> list[dict[int, Place]]:
+    """For each sink partition the output partitions it owns, by topic code; only of `codes`."""
+    codes = list(codes)
     return [
         {
-            code: (topics.output(scope, code), index)
-            for code, it in enumerate(topics.OUTPUTS)
-            if index == 0 or not it.single
+            code: (topics.output(space, code), index)
+            for code in codes
+            if index == 0 or not topics.OUTPUTS[code].single
         }
         for index in range(count)
     ]

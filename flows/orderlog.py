@@ -142,7 +142,7 @@ class OrderLog:
                 offset = message.offset()
                 if offset >= end:
                     break
-                self._take(found, offset, _decode(message))
+                self._take(found, offset, decoded(message))
                 self._position = offset + 1
         return found
 
@@ -165,7 +165,7 @@ class OrderLog:
             self.broker_time = max(self.broker_time, stamp if stamp > 10**9 else int(time.time() * 1000))
 
 
-def _decode(message: kafka.Record) -> Cut | Opened:
+def decoded(message: kafka.Record) -> Cut | Opened:
     try:
         record: Cut | Opened = decode(message.value() or b"")
         return record
@@ -185,7 +185,7 @@ def _look_between(brokers: str, topic: str, low: int, high: int) -> None:
             for message in kafka.take(client, 5000):
                 if message.error() is None:
                     low = message.offset() + 1
-                    if message.offset() < high and isinstance(_decode(message), Opened):
+                    if message.offset() < high and isinstance(decoded(message), Opened):
                         where = f"{topic}/0/{message.offset()}"
                         raise Superseded(f"another oncue took over this scope ({where}); this one stops")
     finally:

@@ -16,7 +16,8 @@ from state.points import SEQUENCE, Points
 
 
 class Resume(msgspec.Struct, array_like=True, frozen=True):
-    """What a snapshot of the sequencer holds. Places are topic/partition."""
+    """What a snapshot of the sequencer holds. Places are topic/partition. `repeated`: the offset of the cut
+    of another order that was repeated last."""
 
     offsets: dict[str, int]
     highest: dict[str, int]
@@ -28,6 +29,7 @@ class Resume(msgspec.Struct, array_like=True, frozen=True):
     ended: bool
     ends_at: dict[str, int] | None
     finished: bool
+    repeated: int = -1
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -41,9 +43,11 @@ def start(
     ids: dict[str, str],
     bounds: tuple[int, int],
     on_gap: str,
+    first: int | None = None,
 ) -> int:
     """Where to read a partition on: behind the state, else where the first incarnation that will be repeated
-    began, else at the oldest record. Raises KafkaTrouble when records are gone and `on_gap` is `stop`.
+    began, else at `first`, by default the oldest record. Raises KafkaTrouble when records are gone and
+    `on_gap` is `stop`.
 
     `repeat` are the markers of the cuts that will be repeated. A partition that an incarnation was the first
     to read has its place in that one's marker only, and so has a topic that was made anew before it.
@@ -56,6 +60,8 @@ def start(
     at = next((it[0][name] for it, one in zip(candidates, same, strict=True) if one and name in it[0]), None)
     anew = not all(same)
     low, high = bounds
+    if at is None:
+        at = first
     if anew and (at is None or on_gap == "stop"):
         return over_the_gap(on_gap, place, at, anew, low, high)
     if at is None:
@@ -104,4 +110,5 @@ def conclude(run: Run) -> None:
     resume = decode(run.newest)
     if resume.number:
         Points(run.directory.points, SEQUENCE).keep(resume.number, run.newest)
-    Group(run.brokers, f"oncue-{run.scope}").finish(offsets_of(run, resume))
+    if run.plan is None:
+        Group(run.brokers, f"oncue-{run.space}").finish(offsets_of(run, resume))

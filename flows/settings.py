@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from flows.plan import Plan
 from flows.routing import spread
 from flows.timings import Timings
 from operators.playbook import Playbook
@@ -15,13 +18,22 @@ from state.directory import Directory
 
 @dataclass
 class Run:
-    """One run of a scope. `stop` is set by SIGTERM: the source ends, the last snapshot is taken."""
+    """One run of a scope. `stop` is set by SIGTERM: the source ends, the last snapshot is taken.
+
+    With a `plan` it is a replay: a bounded range, worked off in a space of its own. The space is what the
+    names of all topics that are written, consumer groups and transactional ids begin with; that of a live
+    run is its scope.
+    """
 
     playbook: Playbook
     text: str
     brokers: str
     state: Path
     on_gap: str = "stop"
+    plan: Plan | None = None
+    sequencer: Callable[..., Any] | None = None  # makes the sequencer, where it is not the live one
+    rate: int = 0  # events a second at most; 0: as fast as it goes
+    progress: Callable[[int, int], None] | None = None  # is told of a replay's events done and its watermark
     stop: threading.Event = field(default_factory=threading.Event)
     timings: Timings = field(default_factory=Timings)
     incarnation: int = -1  # of the sequencer whose cuts this process works on, once it is known
@@ -35,9 +47,15 @@ class Run:
         self.shard_keys = spread("shard", engine.shards)
         self.kinds = {topic: kind for kind, topic in self.playbook.reference.items()}
         self.inputs = self.playbook.inputs
-        self.order = topics.order(self.scope)
-        self.moves = topics.output(self.scope, topics.MOVES)
-        self.control = topics.output(self.scope, topics.CONTROL)
+        self.space = self.scope if self.plan is None else self.plan.space
+        self.order = topics.order(self.space)
+        self.moves = topics.output(self.space, topics.MOVES)
+        self.control = topics.output(self.space, topics.CONTROL)
+
+    @property
+    def outputs(self) -> tuple[int, ...]:
+        """Codes of the topics that are written."""
+        return tuple(range(len(topics.OUTPUTS))) if self.plan is None else self.plan.outputs
 
     @property
     def fixed(self) -> dict[str, object]:

@@ -72,14 +72,14 @@ class Sink(FixedPartitionedSink[Caused, bytes]):
 class SinkPartition(StatefulSinkPartition[Caused, bytes]):
     def __init__(self, run: Run, index: int, resume: Lows | None, durable: Points) -> None:
         self._durable = durable
-        self._places = kafka.outputs(run.scope, run.playbook.engine.partitions)[index]
+        self._places = kafka.outputs(run.space, run.playbook.engine.partitions, run.outputs)[index]
         self._timings = run.timings
-        self._source = f"oncue/{run.scope}"
+        self._source = f"oncue/{run.space}"
         if run.incarnation >= 0:
             # Bytewax builds a partition on its first record. A process that was paused until then must
             # not fence its successor.
             check_latest(run.brokers, run.order, run.incarnation)
-        self._writer = Writer(run.brokers, f"oncue-{run.scope}-sink-{index}", [*self._places.values()])
+        self._writer = Writer(run.brokers, f"oncue-{run.space}-sink-{index}", [*self._places.values()])
         low = {topic: 0 for topic, _ in self._places.values()}
         if resume:
             low |= {topic: min(resume.before[topic], at) for topic, at in resume.now.items()}
@@ -98,7 +98,10 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         for cut, effects in items:
             self._cut = max(self._cut, cut)
             for effect in effects:
-                topic, partition = places[effect.topic]
+                place = places.get(effect.topic)
+                if place is None:
+                    continue
+                topic, partition = place
                 if seen:
                     if effect.topic in _COMPACTED:
                         sent = seen.get((topic, effect.key))

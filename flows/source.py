@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 from flows import kafka, metadata
 from flows import resume as resuming
@@ -49,7 +49,8 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
         durable = Points(self._run.directory.points, SEQUENCE)
         if resume_state is None and (point := durable.newest()) is not None:
             resume_state = point[1]  # restored from elsewhere, or repaired
-        return Sequencer(self._run, resuming.decode(resume_state) if resume_state else None, durable)
+        sequencer = self._run.sequencer or Sequencer
+        return sequencer(self._run, resuming.decode(resume_state) if resume_state else None, durable)
 
 
 class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
@@ -64,23 +65,20 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._cut_events = engine.cut_events
         self._follow = engine.idle == "follow"
         self._identifiers = Identifiers(run.playbook.policies, run.playbook.region)
-        self._channels = kafka.consumer(run.brokers, f"oncue-{run.scope}", **_FETCH)
-        self._internals = kafka.consumer(run.brokers, f"oncue-{run.scope}-internal")
-        self._group = Group(run.brokers, f"oncue-{run.scope}")
-        counts = kafka.partitions(
-            self._channels, [*run.inputs, run.moves, run.control, run.order], run.brokers
-        )
-        inputs = [(topic, p) for topic in run.inputs for p in range(counts[topic])]
+        self._channels = self._reader()
+        self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal")
+        self._group = Group(run.brokers, f"oncue-{run.space}")
+        inputs = self._inputs()
+        counts = kafka.partitions(self._internals, [run.moves, run.control, run.order], run.brokers)
         internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0)]
         self._places: list[Place] = inputs + internals
         self._names = [kafka.show(place) for place in self._places]
         self._index = {place: index for index, place in enumerate(self._places)}
         self._kinds = [run.kinds[topic] for topic, _ in inputs if topic in run.kinds]
-        named = {topic for topic, _ in self._places} | {run.order}
+        named = {topic for topic, _ in self._places} - self._unnamed() | {run.order}
         self._ids = metadata.identities(run.brokers, sorted(named))
-        self._watch = metadata.Watch(
-            run.brokers, {topic: counts[topic] for topic in run.inputs}, self._ids, self._times.refresh / 1000
-        )
+        growing = Counter(topic for topic, _ in inputs) if run.plan is None else {}
+        self._watch = metadata.Watch(run.brokers, growing, self._ids, self._times.refresh / 1000)
         self._front = Front(len(inputs), len(internals), self._times.alignment, len(self._kinds))
         self._paused: set[int] = set()
         self._limit = max(1000, HELD_EVENTS // len(inputs))
@@ -91,11 +89,30 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._probed_time = -1
         self._trust_from = 0.0
         self._blocked = False
+        self._needed: dict[int, int] | None = None  # how far the partitions must arrive for the next cut
         self._settled = 0  # the cut up to which everything is known to be durable
         self._finished = bool(resume and resume.finished)
+        self._repeated = resume.repeated if resume else -1
         self._open(resume)
 
     # --- start ---------------------------------------------------------------------------------------
+
+    def _reader(self) -> Consumer:
+        """What gives the records of the input."""
+        return kafka.consumer(self._run.brokers, f"oncue-{self._run.space}", **FETCH)
+
+    def _inputs(self) -> list[Place]:
+        """Partitions of reference data first, then of channels."""
+        counts = kafka.partitions(self._channels, self._run.inputs, self._run.brokers)
+        return [(topic, p) for topic in self._run.inputs for p in range(counts[topic])]
+
+    def _unnamed(self) -> set[str]:
+        """Input topics that the broker cannot tell the id of."""
+        return set()
+
+    def _first(self, place: Place) -> int | None:
+        """Where a partition begins that was never read; None: at its oldest record."""
+        return None
 
     def _open(self, resume: Resume | None) -> None:
         front = self._front
@@ -114,9 +131,15 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         markers = list({id(it.marker): it.marker for it in repeat}.values())
         starts = [
             resuming.start(
-                place, resume, markers, self._ids, kafka.bounds(self._channels, place), self._run.on_gap
+                place,
+                resume,
+                markers,
+                self._ids,
+                kafka.bounds(self._channels if i < front.inputs else self._internals, place),
+                self._run.on_gap,
+                self._first(place),
             )
-            for place in self._places
+            for i, place in enumerate(self._places)
         ]
         log_marker = Opened(
             self._run.playbook.hash, [(t, p, starts[i]) for i, (t, p) in enumerate(self._places)], self._ids
@@ -182,24 +205,30 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             raise StopIteration
         if self._pace.full:
             return []
-        self._poll()
+        self._poll(self._needed)
+        cut = self._propose(now)
+        if cut is not None:
+            self._log.append(cut)
+            self._pending = cut
+        return []
+
+    def _propose(self, now: float) -> Cut | None:
+        """The next cut, when it is time for one."""
         self._prove(now)
         front = self._front
         waited = now - self._last_cut
         if (
-            front.held >= self._cut_events
-            or (front.held and waited >= self._times.cut / 1000)
-            or waited >= self._times.heartbeat / 1000
+            front.held < self._cut_events
+            and (not front.held or waited < self._times.cut / 1000)
+            and waited < self._times.heartbeat / 1000
         ):
-            # The answer to an empty cut is the only news of the broker's time that an idle scope gets.
-            cut = front.propose(self._log.incarnation, self._cut_events, always=self._follow)
-            self._blocked = cut is None or cut.events * 4 < self._cut_events <= front.held
-            if cut is not None:
-                self._log.append(cut)
-                self._pending = cut
-            else:
-                self._last_cut = now
-        return []
+            return None
+        # The answer to an empty cut is the only news of the broker's time that an idle scope gets.
+        cut = front.propose(self._log.incarnation, self._cut_events, always=self._follow)
+        self._blocked = cut is None or cut.events * 4 < self._cut_events <= front.held
+        if cut is None:
+            self._last_cut = now
+        return cut
 
     def snapshot(self) -> bytes:
         self._run.timings.epoch()
@@ -219,6 +248,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 front.ended,
                 None if ends_at is None else dict(zip(names, ends_at, strict=False)),
                 self._finished,
+                self._repeated,
             ),
         )
         if before is not None:
@@ -231,7 +261,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if resume.number > self._settled:
             self._settled = resume.number
             self._durable.keep(resume.number, resuming.encode(resume))
-        self._group.commit(resuming.offsets_of(self._run, resume))
+        if self._run.plan is None:
+            self._group.commit(resuming.offsets_of(self._run, resume))
 
     def close(self) -> None:
         self._channels.close()
@@ -270,6 +301,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             self._incarnation, self._cut_marker = self._log.incarnation, self._marker
         self._pending = None
         self._position = offset + 1
+        if cut.repeats >= 0:
+            self._repeated = cut.repeats
         self._last_cut = time.monotonic()
         batch = self._front.release(cut, self._log.incarnation, self._names)
         self._pace.count += len(batch.events)
@@ -391,4 +424,4 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             self._probe.ask(indexes, until)
 
 
-_FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}
+FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}

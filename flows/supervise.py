@@ -66,7 +66,7 @@ def _start(run: Run, config: str, workers: int) -> list[subprocess.Popen[bytes]]
         subprocess.Popen(
             [
                 sys.executable, "-m", "flows.member", config, run.brokers, str(run.state), run.on_gap,
-                addresses, str(index),
+                addresses, str(index), str(run.rate),
             ],
             stdin=subprocess.PIPE,  # closes when this process dies, however it dies
             pass_fds=[lock],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, NewTopic
@@ -15,30 +16,41 @@ from schemas import topics
 
 def wanted(playbook: Playbook, partitions: int) -> list[NewTopic]:
     """Every topic of a scope; `partitions` is for the channels' ones."""
-    scope, engine = playbook.scope, playbook.engine
+    scope = playbook.scope
     found = [
         NewTopic(playbook.reference[it.name], 1, config=it.settings)  # one: what is said is in order
         for it in topics.REFERENCE
         if it.name in playbook.reference
     ]
     found += [NewTopic(topic, partitions) for topic in sorted(set(playbook.topics.values()))]
-    for code, output in enumerate(topics.OUTPUTS):
-        count = 1 if output.single else engine.partitions
-        found.append(NewTopic(topics.output(scope, code), count, config=output.settings))
+    found += written(scope, playbook.engine.partitions, range(len(topics.OUTPUTS)))
     if playbook.churn is not None:
         found += [NewTopic(topics.learning(scope, it.name), 1, config=it.settings) for it in topics.LEARNING]
-    found.append(NewTopic(topics.order(scope), 1, config=topics.ORDER_SETTINGS))
     return found
 
 
+def written(space: str, partitions: int, codes: Iterable[int]) -> list[NewTopic]:
+    """The topics that a run writes in its space: outputs by their codes, and `order`."""
+    found = [
+        NewTopic(topics.output(space, code), 1 if it.single else partitions, config=it.settings)
+        for code, it in enumerate(topics.OUTPUTS)
+        if code in codes
+    ]
+    return [*found, NewTopic(topics.order(space), 1, config=topics.ORDER_SETTINGS)]
+
+
 def create(playbook: Playbook, brokers: str, partitions: int = 4, replication: int = -1) -> list[str]:
-    """Make what is missing; the names of the topics that were made. Raises KafkaTrouble.
+    """Make what a scope lacks; the names of the topics that were made. Raises KafkaTrouble.
 
     `replication` -1 leaves it to the broker's default.
     """
+    return make(wanted(playbook, partitions), brokers, replication)
+
+
+def make(new: list[NewTopic], brokers: str, replication: int = -1) -> list[str]:
+    """Make those that are missing; their names."""
     admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
     made, wrong = [], []
-    new = wanted(playbook, partitions)
     for topic in new:
         topic.replication_factor = replication
     cluster = _cluster(admin, brokers)

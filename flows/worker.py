@@ -19,6 +19,7 @@ from flows import kafka
 from flows.customer import topology
 from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
+from flows.plan import FILE as REPLAY
 from flows.resume import conclude
 from flows.settings import Run
 from operators import playbook
@@ -39,9 +40,11 @@ def prepare(run: Run) -> None:
     try:
         wanted = run.playbook.engine.partitions
         outputs = sorted(
-            {place[0] for places in kafka.outputs(run.scope, 1) for place in places.values()} - {run.control}
+            {place[0] for places in kafka.outputs(run.space, 1, run.outputs) for place in places.values()}
+            - {run.control}
         )
-        counts = kafka.partitions(client, [*run.inputs, run.order, run.control, *outputs], run.brokers)
+        inputs = run.inputs if run.plan is None else run.plan.read_topics
+        counts = kafka.partitions(client, [*inputs, run.order, run.control, *outputs], run.brokers)
         wrong = [f"{topic} has {counts[topic]}" for topic in outputs if counts[topic] != wanted]
         if wrong:
             raise KafkaTrouble(
@@ -50,6 +53,11 @@ def prepare(run: Run) -> None:
     finally:
         client.close()
     directory = run.directory
+    if run.plan is None and (directory.root / REPLAY).exists():
+        raise StateError(
+            f"{directory.root} holds a replay, which must not write to the topics of {run.scope}. Make it "
+            "live with: oncue promote, or give another --state"
+        )
     directory.open(run.fixed, prepare_recovery)
     directory.lock()
     _check_identifiers(run)

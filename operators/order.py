@@ -43,7 +43,8 @@ class Opened(msgspec.Struct, array_like=True, tag="open", gc=False):
 
 class Cut(msgspec.Struct, array_like=True, tag="cut", gc=False):
     """Everything up to `ends` is in. `ends` names only partitions that advanced, by their index in
-    the incarnation's marker; `incarnation` is the offset of that marker in `order`."""
+    the incarnation's marker; `incarnation` is the offset of that marker in `order`. A cut that repeats one
+    of another order says at which offset of that it is."""
 
     incarnation: int
     number: int
@@ -51,6 +52,7 @@ class Cut(msgspec.Struct, array_like=True, tag="cut", gc=False):
     ends: dict[int, int]
     events: int
     last: bool = False
+    repeats: int = -1
 
 
 class Batch(msgspec.Struct, array_like=True, gc=False):

@@ -1,0 +1,148 @@
+"""The sequencer of a replay: a range that ends, in event-time order or as a live run had it."""
+
+from __future__ import annotations
+
+import time
+
+from confluent_kafka import TopicPartition
+
+from flows import kafka, recorded
+from flows.kafka import Place
+from flows.recorded import Recorded
+from flows.resume import Resume
+from flows.settings import Run
+from flows.source import Sequencer
+from operators import bounded
+from operators.order import NEVER, Batch, Cut
+from schemas import topics
+from state.points import Points
+
+BURST = 0.2  # seconds of the rate that may come at once
+
+
+class Bounded(Sequencer):
+    """Reads the parts of the run's plan. Their ends are known from the start, so nobody asks the broker
+    whether a partition is idle, and no clock has a say."""
+
+    def __init__(self, run: Run, resume: Resume | None, durable: Points) -> None:
+        assert run.plan is not None
+        self._plan = run.plan
+        self._parts = {(part.topic, part.partition): part for part in run.plan.parts}
+        self._end_of = {place: part.end for place, part in self._parts.items()}
+        self._cuts: Recorded | None = None
+        self._allowed = 0.0
+        super().__init__(run, resume, durable)
+        self._share = max(1, min(self._cut_events // self._front.inputs, self._limit // 4))
+        front = self._front
+        front.finish_at([*self._end_of.values()])
+        done = [place for i, place in enumerate(self._parts) if bounded.over(front, i)]
+        if done:
+            self._channels.pause([TopicPartition(*place) for place in done])
+        if run.plan.cuts is not None:
+            cuts, order = run.plan.cuts, topics.order(run.scope)
+            self._cuts = (
+                Recorded(run.brokers, order, cuts.start, cuts.end, cuts.incarnation)
+                if self._repeated < 0
+                else recorded.behind(run.brokers, order, self._repeated, cuts.end)
+            )
+        self._refilled = time.monotonic()
+        self._tell()
+
+    def close(self) -> None:
+        super().close()
+        if self._cuts is not None:
+            self._cuts.close()
+
+    # --- what is read -------------------------------------------------------------------------------------
+
+    def _inputs(self) -> list[Place]:
+        return list(self._parts)
+
+    def _first(self, place: Place) -> int | None:
+        part = self._parts.get(place)
+        return None if part is None else part.start
+
+    def _take(self, messages: list[kafka.Record]) -> None:
+        ends = self._end_of
+        beyond = {
+            place
+            for it in messages
+            if it.error() is None and it.offset() >= ends.get(place := (it.topic(), it.partition()), NEVER)
+        }
+        if beyond:
+            messages = [
+                it
+                for it in messages
+                if it.error() is not None or it.offset() < ends.get((it.topic(), it.partition()), NEVER)
+            ]
+        super()._take(messages)
+        for place in beyond:
+            self._front.read_up_to(self._index[place], ends[place])
+            self._channels.pause([TopicPartition(*place)])
+
+    # --- when it goes on ----------------------------------------------------------------------------------
+
+    def _propose(self, now: float) -> Cut | None:
+        cut = self._next(now)
+        self._blocked = cut is None
+        return cut
+
+    def _next(self, now: float) -> Cut | None:
+        front, incarnation = self._front, self._log.incarnation
+        if not self._may_go(now):
+            return bounded.internals(front, incarnation)
+        if self._cuts is None:
+            return bounded.propose(front, incarnation, self._share)
+        return self._repetition(self._cuts)
+
+    def _repetition(self, cuts: Recorded) -> Cut | None:
+        """The next recorded cut, once what it lets in has arrived. One that is in already because the
+        replay began behind it is passed over."""
+        front, incarnation = self._front, self._log.incarnation
+        while not front.ended:
+            written = cuts.peek()
+            if written is None:
+                if not cuts.done:
+                    break
+                return bounded.closing(front, incarnation)
+            cut, marker = written.cut, written.marker
+            ends: dict[int, int] = {}
+            for i, end in cut.ends.items():
+                topic, partition, _ = marker.partitions[i]
+                if (topic, partition) in self._parts:
+                    ends[self._index[topic, partition]] = end
+            new = any(end > front.offsets[i] for i, end in ends.items())
+            if not new and cut.watermark <= front.watermark and (ends or cut.watermark < front.watermark):
+                cuts.pop()
+                continue
+            if any(front.reached[i] < end for i, end in ends.items()):
+                self._needed = ends
+                break
+            cuts.pop()
+            self._needed = None
+            return bounded.repeat(front, incarnation, ends, cut.watermark, written.offset)
+        return bounded.internals(front, incarnation)
+
+    def _may_go(self, now: float) -> bool:
+        """Whether the rate that was asked for allows more events now."""
+        rate = self._run.rate
+        if not rate:
+            return True
+        self._allowed = min(rate * BURST, self._allowed + (now - self._refilled) * rate)
+        self._refilled = now
+        return self._allowed > 0
+
+    def _release(self, cut: Cut, offset: int) -> tuple[str, Batch]:
+        released = super()._release(cut, offset)
+        self._allowed -= len(released[1].events)
+        self._tell()
+        return released
+
+    def _tell(self) -> None:
+        """How far it is."""
+        if self._run.progress is not None:
+            front = self._front
+            done = sum(
+                min(front.offsets[i], part.end) - part.start for i, part in enumerate(self._parts.values())
+            )
+            self._run.progress(done, front.watermark)

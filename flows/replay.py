@@ -1,0 +1,112 @@
+"""A replay: the same topology over a range that ends, with state and topics of its own.
+
+`begin` works out what is to be done and keeps it in the state directory, or takes up what was begun there;
+`work` does it. Both are what `oncue replay` calls, and whatever else needs a bounded run.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from flows import plan as planning
+from flows import ranges, supervise, worker
+from flows import topics as making
+from flows.bar import Bar
+from flows.bounded import Bounded
+from flows.plan import EVENT_TIME, Plan
+from flows.settings import Run
+from operators import playbook
+from operators.playbook import Playbook
+from state.directory import Directory
+
+SHADOW, NONE = "shadow", "none"
+
+
+@dataclass
+class Asked:
+    """A replay as it is asked for; the fields are the options of `oncue replay`."""
+
+    config: Path
+    brokers: str
+    state: Path
+    begin: str = ranges.BEGINNING
+    end: str = ranges.NOW
+    order: str = EVENT_TIME
+    output: str = SHADOW
+    said: dict[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.said = {"from": self.begin, "to": self.end, "order": self.order, "output": self.output}
+
+
+def begin(asked: Asked) -> Run:
+    """The run of a new replay, or of the one that was begun in this state directory with the same settings.
+
+    Raises BadPlaybook, BadRange, KafkaTrouble, StateError.
+    """
+    text = asked.config.read_text()
+    book = playbook.load(text, str(asked.config))
+    root = Directory(asked.state, book.scope).root
+    found = planning.read(root)
+    if found is None:
+        found = plan(asked, book)
+    else:
+        planning.check_same(root, found, asked.said, book.hash)
+    run = make(text, book, asked.brokers, asked.state, found)
+    making.make(making.written(found.space, book.engine.partitions, found.outputs), asked.brokers)
+    worker.prepare(run)
+    planning.write(root, found)
+    return run
+
+
+def plan(asked: Asked, book: Playbook) -> Plan:
+    """What would be done. Raises BadRange, KafkaTrouble."""
+    parts, cuts, _ = ranges.resolve(
+        book,
+        asked.brokers,
+        asked.order,
+        ranges.parse("--from", asked.begin),
+        ranges.parse("--to", asked.end),
+    )
+    named = asked.output not in (SHADOW, NONE)
+    return Plan(
+        asked=asked.said,
+        playbook=book.hash,
+        space=asked.output if named else f"{book.scope}.replay-{secrets.token_hex(4)}",
+        output=asked.output,
+        order=msgspec.convert(asked.order, planning.Order),
+        parts=parts,
+        cuts=cuts,
+    )
+
+
+def take_up(run: Run, rate: int) -> Run:
+    """In a worker: the run of the plan that its state directory holds, else the live one as it is."""
+    found = planning.read(run.directory.root)
+    if found is None:
+        return run
+    made = make(run.text, run.playbook, run.brokers, run.state, found)
+    made.rate, made.progress = rate, Bar(found.events)
+    return made
+
+
+def make(text: str, book: Playbook, brokers: str, state: Path, found: Plan) -> Run:
+    return Run(book, text, brokers, state, plan=found, sequencer=Bounded)
+
+
+def work(run: Run, config: Path, workers: int = 1, rate: int = 0) -> int:
+    """Do it, to the end or until SIGTERM comes; the exit code, as of `oncue run`."""
+    assert run.plan is not None
+    run.rate = rate
+    if workers > 1:
+        return supervise.supervise(run, str(config), workers)
+    bar = Bar(run.plan.events)
+    run.progress = bar
+    try:
+        return worker.work(run)
+    finally:
+        bar.close()

@@ -1,0 +1,131 @@
+"""`oncue replay` as its users run it: over topics, to an end, killed and continued."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from flows import plan as planning
+from schemas import topics
+from tests.brokers import EmbeddedBroker
+from tests.events import consent, event, track
+from tests.flows.conftest import Maker
+from tests.flows.running import Record, Scope, committed
+from tests.program import Program, until
+
+DECIDED = ("triggers", "decisions", "dead-letters", "identities")
+SHOPPERS = 120
+
+
+def visit(number: int) -> Iterator[bytes]:
+    """A stranger fills a cart and leaves. Two of three log in, which makes one of two customers, and half
+    of all agree to be written to."""
+    start, cookie, user = number / 4, f"cookie-{number}", f"u{number}"
+    yield track("Product Viewed", start, user=user, product_id="p0")
+    yield track(
+        "Product Added", start + 0.5, anonymous=cookie, cart_id=f"k{number}", product_id="p1", price=9
+    )
+    if number % 3:
+        yield event("identify", start + 1, user=user, anonymous=cookie)
+    if number % 2:
+        yield consent(start + 1.5, user=user)
+
+
+@pytest.fixture
+def shop(mock: EmbeddedBroker, scoped: Maker) -> Scope:
+    """What a live run has worked off, in four partitions, with an event that nobody can read."""
+    scope = scoped(mock)
+    for partition in range(4):
+        scope.send(*(raw for n in range(partition, SHOPPERS, 4) for raw in visit(n)), partition=partition)
+    scope.send(b"{not json", track("Product Viewed", 200, user="late", product_id="p9"))
+    scope.complete()
+    return scope
+
+
+def replay(scope: Scope, name: str, *more: object) -> Program:
+    return scope.oncue(
+        "replay", "--config", scope.config, "--brokers", scope.broker.bootstrap, "--state",
+        scope.folder / name, *more,
+    )  # fmt: skip
+
+
+def completed(scope: Scope, name: str, *more: object) -> str:
+    """Run a replay to its end; the space of its topics."""
+    program = replay(scope, name, *more)
+    assert program.wait() == 0, program.said
+    found = planning.read(scope.folder / name / scope.name)
+    assert found is not None
+    return found.space
+
+
+def decided(scope: Scope, space: str) -> dict[str, list[tuple[str, bytes]]]:
+    """Ids and bodies of what was decided, sorted."""
+    return {
+        name: sorted((it.headers["ce_id"], it.raw) for it in committed(scope.broker, f"{space}.{name}"))
+        for name in DECIDED
+    }
+
+
+def everything(scope: Scope) -> dict[str, list[Record]]:
+    return {it.name: scope.records(it.name) for it in topics.OUTPUTS} | {"order": scope.records("order")}
+
+
+def test_it_decides_the_same_again_on_topics_of_its_own(shop: Scope) -> None:
+    before = everything(shop)
+    live = decided(shop, shop.name)
+    assert len(live["triggers"]) > SHOPPERS / 4
+    assert len(live["identities"]) == SHOPPERS * 2 / 3
+    assert len(live["dead-letters"]) == 1
+    space = completed(shop, "again")
+    assert space.startswith(f"{shop.name}.replay-")
+    assert decided(shop, space) == live
+    assert everything(shop) == before, "the replay wrote to live topics"
+
+    assert completed(shop, "again") == space, "the same command finds its end again"
+    assert decided(shop, space) == live
+    other = replay(shop, "again", "--order", "live")
+    assert other.wait() == 2
+    assert "--order was 'event-time' and is 'live' now" in other.said
+    run = shop.oncue("run", "--config", shop.config, "--brokers", shop.broker.bootstrap, "--state",
+                     shop.folder / "again")  # fmt: skip
+    assert run.wait() == 2
+    assert "holds a replay" in run.said
+
+
+def test_killed_it_goes_on_with_the_same_command(shop: Scope) -> None:
+    live = decided(shop, shop.name)
+    state = shop.folder / "killed"
+    for checkpoints in (1, 3):
+        program = replay(shop, "killed", "--rate", 150)
+        until(
+            lambda: len({*state.glob("*/resolve/ckpt-*")}) >= checkpoints or not program.running,  # noqa: B023
+            "a checkpoint",
+        )
+        assert program.running, program.said
+        program.kill()
+    assert decided(shop, completed(shop, "killed")) == live
+
+
+def test_it_repeats_the_cuts_of_the_live_run_with_two_workers_and_writes_nothing_if_asked(
+    shop: Scope,
+) -> None:
+    space = completed(shop, "live", "--order", "live", "--output", "none", "--workers", 2)
+    numbers = len(committed(shop.broker, f"{space}.order"))
+    assert numbers >= len(shop.records("order"))
+    assert len(committed(shop.broker, f"{space}.moves")) == SHOPPERS * 2 / 3
+    missing = shop.oncue("tail", f"{space}.triggers", "--brokers", shop.broker.bootstrap, "--once")
+    assert missing.wait() == 2
+
+
+def test_a_range_ends_where_it_was_told_to(shop: Scope) -> None:
+    name = f"{shop.name}.web"
+    some = completed(shop, "some", "--to", f"{name}/0:3,{name}/1:0,{name}/2:0,{name}/3:0")
+    assert decided(shop, some)["triggers"] == []
+    assert decided(shop, some)["identities"] == []
+    wrong = replay(shop, "wrong", "--from", "yesterday")
+    assert wrong.wait() == 2
+    assert "--from 'yesterday' is none of: beginning, a time such as" in wrong.said
+    gone = replay(shop, "gone", "--to", f"{name}/0:300000")
+    assert gone.wait() == 2
+    assert f"{name}/0 ends at" in gone.said
