@@ -25,14 +25,27 @@ def identities(brokers: str, topics: list[str]) -> dict[str, str]:
     """The id of each topic that has one; none at all on the embedded broker. Raises KafkaTrouble."""
     admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
     try:
-        cluster = admin.list_topics(timeout=SOON)
-        if cluster.controller_id not in cluster.brokers:
+        if _is_embedded(admin):
             return {}
         asked = admin.describe_topics(TopicCollection(topics), request_timeout=SOON)
         found = {topic: _id(future.result()) for topic, future in asked.items()}
     except KafkaException as error:
         raise kafka.away(brokers, error) from None
     return {topic: id for topic, id in found.items() if id != _NO_ID}
+
+
+def is_embedded(brokers: str) -> bool:
+    """Whether this is librdkafka's mock cluster. Raises KafkaTrouble."""
+    try:
+        return _is_embedded(AdminClient({"bootstrap.servers": brokers, "log_level": 2}))
+    except KafkaException as error:
+        raise kafka.away(brokers, error) from None
+
+
+def _is_embedded(admin: AdminClient) -> bool:
+    """It names no broker as its controller."""
+    cluster = admin.list_topics(timeout=SOON)
+    return cluster.controller_id not in cluster.brokers
 
 
 class Watch:

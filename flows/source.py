@@ -66,7 +66,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._follow = engine.idle == "follow"
         self._identifiers = Identifiers(run.playbook.policies, run.playbook.region)
         self._channels = self._reader()
-        self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal")
+        self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **waking(run.brokers))
         self._group = Group(run.brokers, f"oncue-{run.space}")
         inputs = self._inputs()
         counts = kafka.partitions(self._internals, [run.moves, run.control, run.order], run.brokers)
@@ -99,7 +99,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
 
     def _reader(self) -> Consumer:
         """What gives the records of the input."""
-        return kafka.consumer(self._run.brokers, f"oncue-{self._run.space}", **FETCH)
+        brokers = self._run.brokers
+        return kafka.consumer(brokers, f"oncue-{self._run.space}", **FETCH, **waking(brokers))
 
     def _inputs(self) -> list[Place]:
         """Partitions of reference data first, then of channels."""
@@ -425,3 +426,10 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
 
 
 FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}
+
+
+def waking(brokers: str) -> dict[str, Any]:
+    """A broker answers a fetch as soon as there is something. Only the embedded one lets the time run out.
+    (Measured on a real one with an idle consumer: 0.19 of a core of the broker's with 5 ms, 0.04, which is
+    what it takes by itself, with 100 ms; latency the same.)"""
+    return {} if metadata.is_embedded(brokers) else {"fetch.wait.max.ms": 100}

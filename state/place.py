@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import msgspec
 
 from state.errors import StateError
@@ -158,6 +157,8 @@ def _files(manifest: Manifest | None) -> list[tuple[str, int]]:
 
 
 def _open(url: str) -> tuple[Any, str]:
+    import fsspec  # takes 0.15 s, which every command would pay
+
     try:
         fs, root = fsspec.core.url_to_fs(url)
     except ImportError as error:

@@ -34,6 +34,9 @@ class RealBroker(KafkaBroker):
 
     real = True
 
+    def __init__(self) -> None:
+        super().__init__(brief=True)
+
     def create(self, topic: str, partitions: int = EMBEDDED_PARTITIONS, **config: object) -> None:
         settings = {name.replace("_", "."): str(value) for name, value in config.items()}
         admin = AdminClient({"bootstrap.servers": self.bootstrap})

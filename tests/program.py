@@ -21,10 +21,12 @@ _PR_SET_PDEATHSIG = 1
 
 def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     """Poll until it is true; what it gave. Raises AssertionError when it takes too long."""
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
+    pause = 0.01
     while not (found := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.01)
+        assert time.monotonic() < began + seconds, f"not within {seconds:.0f} s: {what}"
+        time.sleep(pause)
+        pause = min(0.1, pause * 1.2)  # asking costs what is waited for its processor
     return found
 
 

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
+from flows import lookup
 from flows import topics as making
 from operators import playbook as playbooks
+from state.errors import StateError
 from tests.brokers import Broker
 from tests.program import PATIENCE, Program, until
 
@@ -93,6 +95,7 @@ class Scope:
         self._sources = sources
         self._counts = partitions
         self._producer: Producer | None = None
+        self._client: Consumer | None = None
 
     def create_topics(self) -> None:
         making.create(self.book, self.broker.bootstrap, self._counts)
@@ -119,6 +122,14 @@ class Scope:
         assert program.wait() == code, program.said
         return program.said
 
+    def known(self, customer: str, program: Program) -> dict[str, Any] | None:
+        """What the newest checkpoints of a running program hold of a customer, by any identifier."""
+        assert program.running, program.said
+        try:
+            return lookup.customer(self.state / self.name, customer)
+        except (StateError, FileNotFoundError):  # it has only begun
+            return None
+
     def finish(self) -> None:
         making.finish(self.book, self.broker.bootstrap)
 
@@ -132,6 +143,8 @@ class Scope:
     def close(self) -> None:
         for program in self._programs:
             program.end()
+        if self._client is not None:
+            self._client.close()
 
     # --- Kafka -------------------------------------------------------------------------------------------
 
@@ -156,20 +169,24 @@ class Scope:
         return committed(self.broker, self.topic(name))
 
     def size(self, name: str) -> int:
-        """The end offsets of a topic, added up."""
-        with reader(self.broker) as client:
-            parts = client.list_topics(self.topic(name), timeout=10).topics[self.topic(name)].partitions
-            return sum(
-                client.get_watermark_offsets(TopicPartition(self.topic(name), p), timeout=10)[1]
-                for p in parts
-            )
+        """The end offsets of a topic, added up, as a read_committed consumer sees them."""
+        if self._client is None:
+            self._client = _client(self.broker)
+        client, topic = self._client, self.topic(name)
+        parts = client.list_topics(topic, timeout=10).topics[topic].partitions
+        return sum(client.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in parts)
 
     def await_records(self, name: str, count: int, program: Program | None = None) -> list[Record]:
         """At least so many records, as soon as they are there."""
+        read = 0  # so far; ends are cheaper to ask for than records
 
         def enough() -> list[Record]:
+            nonlocal read
             assert program is None or program.running, program.said
-            found = self.records(name)
+            size = self.size(name)
+            if size < count or size == read:
+                return []
+            found, read = self.records(name), size
             return found if len(found) >= count else []
 
         found: list[Record] = until(enough, f"{count} records in {self.topic(name)}")
@@ -178,15 +195,19 @@ class Scope:
 
 @contextmanager
 def reader(broker: Broker, isolation: str = "read_committed") -> Iterator[Consumer]:
-    client = Consumer(
-        {"bootstrap.servers": broker.bootstrap, "group.id": "test-reader", "enable.auto.commit": False,
-         "isolation.level": isolation, "enable.partition.eof": True, "auto.offset.reset": "earliest",
-         "fetch.wait.max.ms": 5, "log_level": 0}
-    )  # fmt: skip
+    client = _client(broker, isolation)
     try:
         yield client
     finally:
         client.close()
+
+
+def _client(broker: Broker, isolation: str = "read_committed") -> Consumer:
+    return Consumer(
+        {"bootstrap.servers": broker.bootstrap, "group.id": "test-reader", "enable.auto.commit": False,
+         "isolation.level": isolation, "enable.partition.eof": True, "auto.offset.reset": "earliest",
+         "fetch.wait.max.ms": 5, "log_level": 0}
+    )  # fmt: skip
 
 
 def committed(broker: Broker, topic: str) -> list[Record]:

@@ -264,18 +264,10 @@ def test_state_can_be_looked_at_while_workers_run(kafka: RealBroker, scoped: Mak
     program = scope.run("--workers", 2)
     scope.send(*STORY)
 
-    def seen() -> dict | None:
-        asked = scope.oncue("customer", "ann@shop.example", "--state", scope.state, "--json")
-        code = asked.wait()
-        assert code in (0, 1, 2), asked.said
-        assert "Traceback" not in asked.said
-        return json.loads(asked.said) if code == 0 else None
-
-    found = until(seen, "ann in a checkpoint")
-    assert program.running, program.said
+    until(lambda: (it := scope.known("ann", program)) and it["open"], "her open cart in a checkpoint")
+    found = customer_of(scope, "ann@shop.example")
     assert "anonymous_id:cookie-1" in {it["key"] for it in found["identifiers"]}
-    until(lambda: (it := seen()) and it["open"], "her open cart in a checkpoint")
-    assert seen()["open"] == [
+    assert found["open"] == [
         {"rule": "cart_abandoned", "key": "k1", "since": at(1), "due": at(16), "items": 3, "value": 2100}
     ]
 

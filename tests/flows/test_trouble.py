@@ -13,7 +13,6 @@ from state.store import checkpoints
 from tests.brokers import Broker, RealBroker
 from tests.events import consent, track
 from tests.flows.conftest import Maker
-from tests.flows.running import Scope
 from tests.flows.test_run import LATER, STORY, live
 from tests.program import Program, until
 
@@ -204,7 +203,7 @@ def test_damaged_state_is_refused_and_rebuilt_as_the_message_says(kafka: RealBro
     scope = scoped(kafka)
     scope.send(*STORY[:6])
     first = scope.run()
-    until(lambda: customer_is_kept(scope, first), "a checkpoint with the customers")
+    until(lambda: scope.known("bob", first), "a checkpoint with the customers")
     assert first.stop() == 0, first.said
     newest = checkpoints(scope.state / scope.name / "resolve")[-1][2]
     next(iter(newest.glob("MANIFEST-*"))).write_bytes(b"\0" * 64)
@@ -214,11 +213,6 @@ def test_damaged_state_is_refused_and_rebuilt_as_the_message_says(kafka: RealBro
     scope.complete()
     assert len(scope.records("triggers")) == len(scope.records("decisions")) == 1
     assert len(scope.records("dead-letters")) == 1
-
-
-def customer_is_kept(scope: Scope, program: Program) -> bool:
-    assert program.running, program.said
-    return scope.oncue("customer", "bob", "--state", scope.state).wait() == 0
 
 
 def test_a_broker_that_is_away_for_a_while_loses_nothing_and_fires_nothing(
@@ -233,7 +227,7 @@ def test_a_broker_that_is_away_for_a_while_loses_nothing_and_fires_nothing(
             live(consent(0, id=f"c-{name}", user=name)),
             live(track("Product Added", 0, id=f"a-{name}", user=name, cart_id=name, product_id="p")),
         )
-    until(lambda: customer_is(scope, names[-1]), "the last of them in a checkpoint")
+    until(lambda: scope.known(names[-1], program), "the last of them in a checkpoint")
     own.pause()
     try:
         orders = [
@@ -256,7 +250,3 @@ def test_a_broker_that_is_away_for_a_while_loses_nothing_and_fires_nothing(
     assert scope.records("decisions") == []
     said = scope.ask("ledger", "--json", "--config", scope.config, "--brokers", own.bootstrap)
     assert f'"accepted": {3 * len(names) - 1}' in said
-
-
-def customer_is(scope: Scope, name: str) -> bool:
-    return scope.oncue("customer", name, "--state", scope.state).wait() == 0
