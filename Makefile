@@ -8,7 +8,11 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/oncue demo
 
-test: lint types imports drift unit
+# Three at a time: the tests of the whole program mostly wait for processes and brokers.
+SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs=3 --output-sync=target
+
+test: $(STAMP)
+	$(SIDE_BY_SIDE) lint types imports drift crash pure whole
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,9 +33,8 @@ imports: $(STAMP)
 drift: $(STAMP)
 	$(BIN)/python -m schemas.generate --check
 
-# Two at a time: those of the whole program mostly wait for processes and brokers.
 unit: $(STAMP)
-	$(MAKE) --no-print-directory --jobs=2 --output-sync=target crash pure whole
+	$(SIDE_BY_SIDE) crash pure whole
 
 crash: $(STAMP)
 	$(BIN)/python -m pytest tests/crash
