@@ -49,15 +49,13 @@ class Intents:
             mine: Patterns = part(rule.part)
             if begins:
                 for key in keys:
-                    if len(mine.keys) >= patterns.SOME_KEYS and key not in mine.keys:
-                        patterns.make_room(mine, at - rule.horizon, rule.basket)
+                    patterns.make_room(mine, key, at - rule.horizon, rule.lasting, rule.basket)
                     if begin[rule.kind](record, rule, mine, key, what, at, message, before):
                         ended = True
                 continue
             ended = True
             for key in keys:
-                if len(mine.keys) >= patterns.SOME_KEYS and key not in mine.keys:
-                    patterns.make_room(mine, at - rule.horizon, rule.basket)
+                patterns.make_room(mine, key, at - rule.horizon, rule.lasting, rule.basket)
                 patterns.stop(mine, key, at)
             if not keys:
                 patterns.stop(mine, None, at)
@@ -101,9 +99,9 @@ class Intents:
     def _count(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
     ) -> bool:  # fmt: skip
-        pattern = mine.keys.get(key)
+        pattern = patterns.seen_before(mine, key)
         if pattern is None:  # once is no repetition
-            mine.keys[key] = patterns.marked(at, 0 if rule.what is None else what)
+            patterns.see_once(mine, key, at, 0 if rule.what is None else what)
             return False
         if at > pattern.since:
             pattern.since = at
@@ -121,9 +119,13 @@ class Intents:
     def _compare(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
     ) -> bool:  # fmt: skip
-        pattern = mine.keys.get(key)
+        first = mine.once.get(key)
+        if first is not None and first[1] == what and first[0] <= at:
+            patterns.see_once(mine, key, at, what)
+            return False
+        pattern = patterns.seen_before(mine, key)
         if pattern is None:
-            mine.keys[key] = patterns.marked(at, what)
+            patterns.see_once(mine, key, at, what)
             return False
         if at > pattern.since:
             pattern.since = at

@@ -12,8 +12,7 @@ import msgspec
 
 MOST_LINES = 200
 MOST_KEYS = 512  # of one rule and customer; a crawler looks at everything, a person does not
-SOME_KEYS = 16  # with fewer there is no need to look for some to forget
-_LOOK_AT = frozenset((SOME_KEYS, 32, 64, 128, 256))
+_LOOK_AT = frozenset((16, 32, 64, 128, 256))  # keys at which to look for some to forget
 
 
 class Line(msgspec.Struct, array_like=True, gc=False):
@@ -45,10 +44,12 @@ class Pattern(msgspec.Struct, array_like=True, gc=False):
 
 
 class Patterns(msgspec.Struct, array_like=True, gc=False):
-    """All keys of one rule. `until` counts for every key: an order that names no cart."""
+    """All keys of one rule. `until` counts for every key: an order that names no cart. `once`: keys with a
+    single mark and nothing else, as most products are looked at once: a third of the bytes of a Pattern."""
 
     until: int = -1
     keys: dict[str, Pattern] = {}
+    once: dict[str, tuple[int, int | str]] = {}
 
 
 class Basket(NamedTuple):
@@ -67,9 +68,21 @@ def touch(patterns: Patterns, key: str, at: int, cause: str = "") -> Pattern:
     return pattern
 
 
-def marked(at: int, what: Any) -> Pattern:
-    """A key's first mark."""
-    return Pattern(at, "", -1, -1, -1, [], [(at, what)])
+def seen_before(patterns: Patterns, key: str) -> Pattern | None:
+    """The pattern of `key` for another mark; None when there is nothing of it yet, see `see_once`."""
+    pattern = patterns.keys.get(key)
+    if pattern is None and key in patterns.once:
+        pattern = patterns.keys[key] = _marked(patterns.once.pop(key))
+    return pattern
+
+
+def see_once(patterns: Patterns, key: str, at: int, what: Any) -> None:
+    """The first mark of `key`."""
+    patterns.once[key] = at, what
+
+
+def _marked(mark: Mark) -> Pattern:
+    return Pattern(mark[0], "", -1, -1, -1, [], [mark])
 
 
 def stop(patterns: Patterns, key: str | None, at: int) -> None:
@@ -78,7 +91,7 @@ def stop(patterns: Patterns, key: str | None, at: int) -> None:
         if at > patterns.until:
             patterns.until = at
         return
-    pattern = patterns.keys.get(key)
+    pattern = seen_before(patterns, key)
     if pattern is None:
         pattern = patterns.keys[key] = Pattern()
     if at > pattern.until:
@@ -172,29 +185,42 @@ def highest(patterns: Patterns, pattern: Pattern, at: int, number: int, within: 
     return max(higher, key=lambda mark: (mark[1], -mark[0]), default=None)
 
 
-def make_room(patterns: Patterns, older_than: int, with_basket: bool) -> None:
-    """Before another key than the SOME_KEYS there are: now and then forget those without consequence; of
-    MOST_KEYS, whatever they are, the half that was touched last remains."""
-    keys = patterns.keys
-    if len(keys) in _LOOK_AT or len(keys) >= MOST_KEYS:
-        forget(patterns, older_than, with_basket)
-        if len(keys) >= MOST_KEYS:
-            newest = sorted(keys.items(), key=lambda item: (_touched(item[1]), item[0]))
-            patterns.keys = dict(newest[-MOST_KEYS // 2 :])
+def make_room(patterns: Patterns, key: str, older_than: int, lasting: bool, with_basket: bool) -> None:
+    """Before `key`: now and then forget keys without consequence; of MOST_KEYS, whatever they are, the half
+    that was touched last remains. `lasting`: what is open is so until it is decided, however old."""
+    keys, once = patterns.keys, patterns.once
+    many = len(keys) + len(once)
+    if key in keys or key in once or (many not in _LOOK_AT and many < MOST_KEYS):
+        return
+    forget(patterns, older_than, lasting, with_basket)
+    if len(keys) + len(once) >= MOST_KEYS:
+        touched = [(at, key) for key, (at, _) in once.items()]
+        touched += [(_touched(pattern), key) for key, pattern in keys.items()]
+        for _, old in sorted(touched)[: -MOST_KEYS // 2]:
+            keys.pop(old, None)
+            once.pop(old, None)
 
 
-def forget(patterns: Patterns, older_than: int, with_basket: bool) -> None:
-    """Drop keys that can have no consequence any more: decided and untouched since `older_than`."""
-    for key, pattern in list(patterns.keys.items()):
-        if _touched(pattern) < older_than and not is_open(patterns, pattern, with_basket):
-            del patterns.keys[key]
+def forget(patterns: Patterns, older_than: int, lasting: bool, with_basket: bool) -> None:
+    """Drop keys without consequence: untouched since `older_than`, and with nothing left to decide."""
+    keys, once = patterns.keys, patterns.once
+    for key in [key for key, (at, _) in once.items() if at < older_than]:
+        del once[key]
+    for key in [key for key, pattern in keys.items() if _touched(pattern) < older_than]:
+        if not lasting or not is_open(patterns, keys[key], with_basket):
+            del keys[key]
 
 
 def merge(patterns: Patterns, other: Patterns) -> Patterns:
     """Both, as if one customer had done it all."""
     patterns.until = max(patterns.until, other.until)
+    for key, mark in other.once.items():
+        if key in patterns.keys or key in patterns.once:
+            other.keys[key] = _marked(mark)
+        else:
+            patterns.once[key] = mark
     for key, theirs in other.keys.items():
-        mine = patterns.keys.get(key)
+        mine = seen_before(patterns, key)
         if mine is None:
             patterns.keys[key] = theirs
             continue

@@ -70,7 +70,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "core": lambda: Core(consents={}, cooldowns={}, alarms={}, addresses={}),
     "seen": dict,
     "m": lambda: Measured(forms=[], rows=[]),
-    "p": lambda: Patterns(keys={}),
+    "p": lambda: Patterns(keys={}, once={}),
     "sent": dict,
     "queue": lambda: Queue(held=[], early={}),
 }

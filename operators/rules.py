@@ -37,8 +37,8 @@ _EXAMPLE = {
 class Rule(NamedTuple):
     """A trigger of the playbook, compiled. Durations in ms. `part` names the part of a customer's
     record that holds its open patterns; `address` is what its channel needs, empty for nothing.
-    `what` gives what a repetition or a drop looks at, besides the key; `horizon` is how long a decided
-    pattern is remembered."""
+    `what` gives what a repetition or a drop looks at, besides the key; `horizon` is how long a pattern
+    without consequence is remembered, `lasting` whether one that is open has some until it is decided."""
 
     name: str
     part: str
@@ -62,6 +62,7 @@ class Rule(NamedTuple):
     cooldown: int
     expires: int
     horizon: int
+    lasting: bool
 
     @property
     def keyless(self) -> bool:
@@ -185,6 +186,7 @@ class _One:
             cooldown=cooldown,
             expires=expires,
             horizon=max(wait, within) + max(expires, cooldown),
+            lasting=trigger.kind in ("absence", "threshold"),
         )
 
     def condition(self, name: str, text: str | None, known: Collection[str] | None) -> Expression | None:

@@ -7,7 +7,7 @@ from operators.patterns import MOST_LINES, Basket, Line, Patterns
 
 
 def cart(*lines: Line) -> Patterns:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     for line in lines:
         pattern = patterns.touch(found, "c1", line.at, f"m{line.at}")
         patterns.add_line(pattern, line)
@@ -55,7 +55,7 @@ def test_a_stop_without_key_closes_all() -> None:
 
 
 def test_a_stop_that_is_known_before_the_beginning_counts() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     patterns.stop(found, "c1", 5)
     patterns.add_line(patterns.touch(found, "c1", 3, "late"), Line(3, "p1", 1))
     assert not is_open(found)
@@ -77,7 +77,7 @@ def test_what_is_settled_counts_as_decided_and_later_things_stay_open() -> None:
 
 
 def test_repetitions_count_within_their_time_and_since_the_last_decision() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     for at in (1, 8, 12):
         patterns.add_mark(patterns.touch(found, "p1", at, f"m{at}"), at, 0)
     mine = found.keys["p1"]
@@ -88,7 +88,7 @@ def test_repetitions_count_within_their_time_and_since_the_last_decision() -> No
 
 
 def test_of_a_thing_only_the_last_time_counts() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     for at, thing in ((1, "p1"), (8, "p2"), (12, "p1"), (9, "p1")):
         patterns.add_thing(patterns.touch(found, "shoes", at, f"m{at}"), at, thing)
     assert patterns.repeated(found, found.keys["shoes"], within=100) == [(12, "p1"), (8, "p2")]
@@ -99,7 +99,7 @@ def saw(found: Patterns, at: int, price: int, within: int = 100) -> patterns.Mar
 
 
 def test_a_price_is_compared_with_the_highest_that_was_seen_within_the_time() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     assert [saw(found, at, price) for at, price in ((1, 90), (2, 100), (3, 95), (4, 80))] == [
         None, None, (2, 100), (2, 100),
     ]  # fmt: skip
@@ -107,27 +107,27 @@ def test_a_price_is_compared_with_the_highest_that_was_seen_within_the_time() ->
 
 
 def test_a_price_seen_before_the_product_was_bought_is_no_price_to_compare_with() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     saw(found, 1, 100)
     patterns.stop(found, "p1", 2)
     assert saw(found, 3, 50) is None
 
 
 def test_a_price_that_is_learnt_of_late_is_remembered_and_decides_nothing() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     saw(found, 5, 80)
     assert saw(found, 3, 100) is None
     assert saw(found, 6, 80) == (3, 100)
 
 
 def test_somebody_who_looks_at_everything_is_not_remembered_without_bound() -> None:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     for number in range(100_000):
-        patterns.make_room(found, 0, False)
-        saw_key = f"p{number}"
-        patterns.add_mark(patterns.touch(found, saw_key, number, "m"), number, 0)
-    assert len(found.keys) <= patterns.MOST_KEYS
-    assert saw_key in found.keys
+        key = f"p{number}"
+        patterns.make_room(found, key, 0, lasting=False, with_basket=False)
+        patterns.see_once(found, key, number, 0)
+    assert len(found.once) <= patterns.MOST_KEYS
+    assert key in found.once
 
 
 def test_of_a_merge_the_later_touch_and_the_union_of_the_lines_remain() -> None:
@@ -142,8 +142,37 @@ def test_of_a_merge_the_later_touch_and_the_union_of_the_lines_remain() -> None:
 def test_only_what_can_have_no_consequence_is_forgotten() -> None:
     found = cart(Line(1, "p1", 1))
     patterns.stop(found, "done", 2)
-    patterns.forget(found, 3, True)
+    patterns.forget(found, 3, lasting=True, with_basket=True)
     assert list(found.keys) == ["c1"]
+
+
+def test_what_was_seen_too_long_ago_to_count_is_forgotten() -> None:
+    found = Patterns(keys={}, once={})
+    patterns.see_once(found, "old", 1, 0)
+    patterns.see_once(found, "new", 5, 0)
+    patterns.touch(found, "twice", 2, "m2")
+    patterns.forget(found, 3, lasting=False, with_basket=False)
+    assert (list(found.keys), list(found.once)) == ([], ["new"])
+
+
+def test_what_was_seen_once_counts_when_it_is_seen_again() -> None:
+    found = Patterns(keys={}, once={})
+    patterns.see_once(found, "p1", 1, 0)
+    pattern = patterns.seen_before(found, "p1")
+    assert pattern is not None
+    patterns.add_mark(pattern, 4, 0)
+    assert patterns.repeated(found, pattern, within=100) == [(1, 0), (4, 0)]
+    assert patterns.seen_before(found, "p2") is None
+
+
+def test_what_was_seen_once_by_each_of_two_was_seen_twice_by_both() -> None:
+    mine, theirs = Patterns(keys={}, once={}), Patterns(keys={}, once={})
+    for at, found in ((1, mine), (4, theirs)):
+        patterns.see_once(found, "p1", at, 0)
+    patterns.see_once(theirs, "p2", 5, 0)
+    merged = patterns.merge(mine, theirs)
+    assert merged.keys["p1"].marks == [(1, 0), (4, 0)]
+    assert merged.once == {"p2": (5, 0)}
 
 
 def test_a_cart_keeps_its_newest_lines() -> None:

@@ -110,7 +110,7 @@ def test_a_feature_does_not_depend_on_when_its_rows_were_put_into_panes(
 deeds = st.lists(
     st.tuples(
         st.sampled_from(["begin", "begin", "stop", "stop-all", "decide"]),
-        st.sampled_from(["c0", "c1"]),
+        st.sampled_from(["c0", "c1", "seen"]),
         st.integers(0, 9),
         st.integers(-2, 2),
     ),
@@ -119,9 +119,16 @@ deeds = st.lists(
 
 
 def opened(of: list[tuple[str, str, int, int]], by: str) -> Patterns:
-    found = Patterns(keys={})
+    found = Patterns(keys={}, once={})
     for number, (deed, key, at, quantity) in enumerate(of):
-        if deed == "begin":
+        if deed == "begin" and key == "seen":
+            seen = patterns.seen_before(found, key)
+            if seen is None:
+                patterns.see_once(found, key, at, 0)
+            else:
+                seen.since = max(seen.since, at)
+                patterns.add_mark(seen, at, 0)
+        elif deed == "begin":
             pattern = patterns.touch(found, key, at, f"{by}{number}")
             patterns.add_line(pattern, Line(at, "p", quantity or 1))
             patterns.add_mark(pattern, at, 0)
@@ -134,6 +141,8 @@ def opened(of: list[tuple[str, str, int, int]], by: str) -> Patterns:
 
 def meaning(found: Patterns) -> dict[str, Any]:
     """What can be asked of open patterns."""
+    for key in list(found.once):
+        patterns.seen_before(found, key)
     return {
         key: (
             patterns.is_open(found, pattern, True),
