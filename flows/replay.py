@@ -57,7 +57,7 @@ def begin(asked: Asked) -> Run:
     else:
         planning.check_same(root, found, asked.said, book.hash)
     run = make(text, book, asked.brokers, asked.state, found)
-    making.make(making.written(found.space, book.engine.partitions, found.outputs), asked.brokers)
+    making.make(making.written(found.space, book.engine.partitions, run.outputs), asked.brokers)
     worker.prepare(run)
     planning.write(root, found)
     return run

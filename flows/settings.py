@@ -55,7 +55,8 @@ class Run:
     @property
     def outputs(self) -> tuple[int, ...]:
         """Codes of the topics that are written."""
-        return tuple(range(len(topics.OUTPUTS))) if self.plan is None else self.plan.outputs
+        every = self.playbook.outputs
+        return tuple(code for code in every if self.plan is None or code in self.plan.outputs)
 
     @property
     def fixed(self) -> dict[str, object]:

@@ -23,9 +23,14 @@ def wanted(playbook: Playbook, partitions: int) -> list[NewTopic]:
         if it.name in playbook.reference
     ]
     found += [NewTopic(topic, partitions) for topic in sorted(set(playbook.topics.values()))]
-    found += written(scope, playbook.engine.partitions, range(len(topics.OUTPUTS)))
+    found += written(scope, playbook.engine.partitions, playbook.outputs)
     if playbook.churn is not None:
-        found += [NewTopic(topics.learning(scope, it.name), 1, config=it.settings) for it in topics.LEARNING]
+        there = {topic.topic for topic in found}
+        found += [
+            NewTopic(name, 1, config=it.settings)
+            for it in topics.LEARNING
+            if (name := topics.learning(scope, it.name)) not in there
+        ]
     return found
 
 

@@ -25,6 +25,7 @@ from flows.settings import Run
 from operators import playbook
 from operators.compatible import differences, linking
 from operators.identity import BrokenGraph
+from schemas import topics
 from state.errors import StateError
 
 RECOVERY_PARTITIONS = 4
@@ -39,12 +40,10 @@ def prepare(run: Run) -> None:
     client = kafka.consumer(run.brokers, "oncue-check")
     try:
         wanted = run.playbook.engine.partitions
-        outputs = sorted(
-            {place[0] for places in kafka.outputs(run.space, 1, run.outputs) for place in places.values()}
-            - {run.control}
-        )
+        named = {code: topics.output(run.space, code) for code in run.outputs}
+        outputs = sorted(name for code, name in named.items() if not topics.OUTPUTS[code].single)
         inputs = run.inputs if run.plan is None else run.plan.read_topics
-        counts = kafka.partitions(client, [*inputs, run.order, run.control, *outputs], run.brokers)
+        counts = kafka.partitions(client, [*inputs, run.order, *sorted(named.values())], run.brokers)
         wrong = [f"{topic} has {counts[topic]}" for topic in outputs if counts[topic] != wanted]
         if wrong:
             raise KafkaTrouble(

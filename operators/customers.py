@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from operators import dedupe, effects, features, profiles, records
+from operators import dedupe, effects, features, profiles, records, scores
 from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
@@ -36,8 +36,9 @@ from operators.operations import (
     Pack,
 )
 from operators.playbook import Playbook
-from operators.records import Core, Queue, Record
+from operators.records import Core, Kept, Queue, Record
 from operators.reference import Reference, Table, key_of
+from operators.scores import Scores, Taken
 from operators.timers import Timers
 from schemas.inbound import ConsentUpdated
 
@@ -87,12 +88,16 @@ class Customers:
         known: Table,
         counts: Counts | None = None,
         fatal: tuple[type[Exception], ...] = (),
+        models: Iterable[Taken] = (),
     ) -> None:
         self._playbook = playbook
         self._shard = shard
         self._records = records_
         self._timers = timers
         self._plan = playbook.plan
+        churn = playbook.churn
+        self._kept = Kept(playbook.plan, churn.definition if churn else None)
+        self._scores = Scores(playbook, models) if churn else None
         self._intents = Intents(playbook)
         self._window = playbook.times.dedupe
         self._fatal = fatal
@@ -270,7 +275,7 @@ class Customers:
             self._retire(record, op[2], op[3], op[4])
         else:
             self._fire_before(record, before, watermark, op[3])
-            self._expect(record, op[2], max(before, min(op[3], watermark)))
+            self._expect(record, op[2], max(before, min(op[3], watermark)), op[3])
 
     def _retire(self, record: Record, winner: str, number: int, at: int) -> None:
         if self._profile_every:
@@ -282,23 +287,24 @@ class Customers:
         self._timers.set(record.id, alarm, -1)
         self._records.drop(record.id)
 
-    def _expect(self, record: Record, number: int, decided: int) -> None:
-        """`decided`: everything due by then is decided, here and where the move comes from."""
+    def _expect(self, record: Record, number: int, decided: int, at: int) -> None:
+        """A merge by an event at `at`. `decided`: everything due by then is decided, here and where the move
+        comes from."""
         queue: Queue = record.part("queue")
         early = queue.early.pop(number, None)
         if early is None:
             # Its timers stand still from here: the alarm comes back when the queue has drained.
             self._timers.set(record.id, alarm_of(record.part("core")), -1)
-            queue.waiting, queue.decided = number, decided
+            queue.waiting, queue.decided, queue.at = number, decided, at
         else:
-            self._absorb(record, number, early, decided)
+            self._absorb(record, number, early, decided, at)
         self._records.touch(record)
 
     def _arrive(self, record: Record, number: int, payload: bytes, before: int, watermark: int) -> None:
         queue: Queue = record.part("queue")
         if queue.waiting == number:
             queue.waiting = 0
-            self._absorb(record, number, payload, queue.decided, armed=False)
+            self._absorb(record, number, payload, queue.decided, queue.at, armed=False)
             self._drain(record, queue, before, watermark)
         elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
             queue.early[number] = payload
@@ -306,7 +312,9 @@ class Customers:
         else:
             self.repeated_moves += 1
 
-    def _absorb(self, record: Record, number: int, payload: bytes, decided: int, armed: bool = True) -> None:
+    def _absorb(
+        self, record: Record, number: int, payload: bytes, decided: int, at: int, armed: bool = True
+    ) -> None:
         core: Core = record.part("core")
         old = alarm_of(core) if armed else -1
         error = self._journal.poison.get(number)
@@ -316,8 +324,10 @@ class Customers:
             self._records.touch(record)
             return
         theirs = records.decode(record.id, payload)
-        records.merge(record, theirs, self._plan)
+        records.merge(record, theirs, self._kept)
         self._intents.settle(record, decided, f"move:{number}")
+        if self._scores is not None:
+            self._scores.merged(self._intents, record, record.part("core"), at, f"move:{number}")
         if self._profile_every:
             profiles.plan(record.part("core"), decided, self._profile_every)
         self._timers.set(record.id, old, alarm_of(record.part("core")))
@@ -348,7 +358,7 @@ class Customers:
         completed = len(op) > 8  # it was held, see `_operate`
         _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
-            message, form, values, signs, consent, addresses = self._reader.read(
+            message, form, values, signs, consent, addresses, deal = self._reader.read(
                 op[8] if completed else raw, at, place, completed
             )
         except BadEvent as error:
@@ -394,6 +404,8 @@ class Customers:
             intents.react(record, core, signs, at, message, before)
         if consent is not None and not consent.granted:
             intents.cancel(record, at, message, before)
+        if deal is not None and self._scores is not None:
+            self._scores.event(intents, record, core, deal, at, message, before)
         if core.alarms or alarm >= 0:
             self._rearm(record, alarm)
         row["accepted"] += 1
@@ -418,6 +430,17 @@ class Customers:
         """Everything due by `limit`. `was_set`: the customer's timer has not gone off."""
         core: Core = record.part("core")
         alarm = alarm_of(core)
+        if self._scores is not None:
+            while (due := core.alarms.get(scores.ALARM, limit + 1)) <= limit:
+                self._decide_due(
+                    record, core, due - 1, watermark
+                )  # what it decides may need the score of then
+                self._scores.due(self._intents, record, core, due, watermark)
+        self._decide_due(record, core, limit, watermark)
+        self._rearm(record, alarm, was_set)
+        self._records.touch(record)
+
+    def _decide_due(self, record: Record, core: Core, limit: int, watermark: int) -> None:
         due_profile = core.alarms.get(profiles.ALARM, limit + 1)
         self._intents.fire(record, limit, watermark)
         if due_profile <= limit and self._profile_every:
@@ -428,8 +451,6 @@ class Customers:
                 self._effects.append(
                     effects.dead_part(record.id, "profile", due_profile, arrived, error, b"")
                 )
-        self._rearm(record, alarm, was_set)
-        self._records.touch(record)
 
     def _rearm(self, record: Record, old: int, was_set: bool = True) -> None:
         new = alarm_of(record.part("core"))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from schemas import outbound, topics
+from schemas.churn import Example
 
 _json = msgspec.json.Encoder().encode
 
@@ -48,6 +49,14 @@ def profile(id: str, body: outbound.Profile, arrived: int, cause: str) -> Effect
     """At most one a customer and cut: the sink takes the newest of a key to be the last of its cut."""
     return Effect(
         topics.PROFILES, id, body.customer, _json(body), "oncue.profile", body.as_of, arrived, cause
+    )
+
+
+def example(body: Example, arrived: int) -> Effect:
+    """A label for the learner."""
+    id = f"example:{body.customer}:{body.at}"
+    return Effect(
+        topics.CHURN_EXAMPLES, id, body.customer, _json(body), "oncue.churn-example", body.known_at, arrived
     )
 
 

@@ -9,11 +9,13 @@ from zlib import crc32
 import msgspec
 
 from operators import patterns
+from operators.churn.definition import Definition
 from operators.enrichment import Enrichment
 from operators.expressions import Expression
 from operators.identifiers import Identifiers
 from operators.measures import BadValue, Form
 from operators.money import MinorUnits, currency_code, millionths
+from operators.paths import compile_path
 from operators.playbook import Playbook
 from operators.rules import LINE, NUMBER, Reaction, Rule
 from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Event
@@ -38,10 +40,27 @@ FAILURES = {
 }  # fmt: skip
 
 
+class Deal(NamedTuple):
+    """An event that asks for a score of churn; if `bought`, a purchase of `value` in minor units."""
+
+    bought: bool
+    value: int
+
+
+RESCORE = Deal(False, 0)
+
 # What the playbook takes from an event: the message id; its values as a row of a form, and the form (see
-# `operators/measures.py`); what it says to rules; the consent if it is one; and the addresses it names:
-# "email:" and a checksum, and when it was found not to work (-1: it is only named).
-Reading = tuple[str, str, list[Any] | None, Sequence[Sign], ConsentUpdated | None, Sequence[tuple[str, int]]]
+# `operators/measures.py`); what it says to rules; the consent if it is one; the addresses it names: "email:"
+# and a checksum, and when it was found not to work (-1: it is only named); and what it is to churn.
+Reading = tuple[
+    str,
+    str,
+    list[Any] | None,
+    Sequence[Sign],
+    ConsentUpdated | None,
+    Sequence[tuple[str, int]],
+    Deal | None,
+]
 
 
 class _Plan(NamedTuple):
@@ -50,6 +69,7 @@ class _Plan(NamedTuple):
     contract: type[msgspec.Struct] | None
     form: Form | None
     reactions: tuple[Reaction, ...]
+    deal: Deal | None
 
 
 class Reader:
@@ -61,6 +81,7 @@ class Reader:
         self._minor = MinorUnits(playbook.currency)
         self._identifiers = Identifiers(playbook.policies, playbook.region)
         self._fill = enrichment.fill if enrichment is not None else None
+        self._worth = compile_path(churn.value) if (churn := self._churn()) and churn.value else None
         self._plans: dict[str, _Plan] = {}
         self._sources: dict[str, str] = {}
         self._decode = msgspec.json.Decoder(Event).decode
@@ -86,7 +107,7 @@ class Reader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # in what the header left unread
             raise BadEvent("not-json", str(error)) from None
         name = event.event if event.event is not None and event.type == "track" else event.type
-        contract, form, reactions = self._plans.get(name) or self._plan(name)
+        contract, form, reactions, deal = self._plans.get(name) or self._plan(name)
         properties = event.properties
         if "currency" in properties:
             self._tidy(properties)
@@ -105,6 +126,8 @@ class Reader:
             except BadValue as error:
                 raise BadEvent(error.reason, str(error)) from None
         signs = self._signs(reactions, name, properties, checked, at) if reactions else ()
+        if deal is not None and deal.bought:
+            deal = self._deal(name, properties)
         consent = checked if contract is ConsentUpdated else None
         context = event.context
         addresses: Sequence[tuple[str, int]] = ()
@@ -114,7 +137,7 @@ class Reader:
             or name in FAILURES
         ):
             addresses = self._addresses(event, name, at)
-        return event.messageId, form.text if form is not None else "", row, signs, consent, addresses
+        return event.messageId, form.text if form is not None else "", row, signs, consent, addresses, deal
 
     def _tidy(self, properties: dict[str, Any]) -> None:
         given = properties.get("currency")
@@ -124,10 +147,33 @@ class Reader:
     def _plan(self, name: str) -> _Plan:
         book = self._playbook
         form = book.forms.get(name)
-        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()))
-        if form or plan.reactions or plan.contract:  # event names are the sender's: do not keep them all
+        churn = self._churn()
+        deal = None
+        if churn is not None:
+            deal = Deal(True, 0) if name in churn.on else RESCORE if name in churn.rescore else None
+        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()), deal)
+        if (
+            form or plan.reactions or plan.contract or deal
+        ):  # event names are the sender's: do not keep them all
             self._plans[name] = plan
         return plan
+
+    def _churn(self) -> Definition | None:
+        churn = self._playbook.churn
+        return churn.definition if churn is not None else None
+
+    def _deal(self, name: str, properties: dict[str, Any]) -> Deal:
+        """A purchase and what it is worth; what does not say is worth nothing that is known."""
+        if self._worth is None:
+            return Deal(True, 0)
+        given = properties.get("currency")
+        if given is not None and given != self._currency:
+            said = f"churn is in {self._currency}, the event in {given!r:.40}"
+            raise BadEvent("other-currency", said)
+        try:
+            return Deal(True, sum(self._minor(value) for value in self._worth(properties)))
+        except ValueError as error:
+            raise BadEvent("wrong-property", f"{name}: churn: {error}") from None
 
     def _source(self, place: str) -> str:
         """The playbook's name for the source that `place` belongs to."""

@@ -1,4 +1,5 @@
-"""The features of a customer at a moment: aggregates read from panes, and what is derived from them."""
+"""The features of a customer at a moment: aggregates read from panes, what is derived from them, and what
+their last score said."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from operators import features
+from operators.churn import told
 from operators.expressions import Expression
 from operators.features import CLOSES, Columns, Feature
 from operators.playbook import Playbook
@@ -19,16 +21,16 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
     _needed(known, names, slots)
     opened = features.peek(record.part("m"), playbook.plan, slots) if slots and record.has("m") else {}
     found: dict[str, Any] = {}
-    _read(known, names, opened, found, now)
+    _read(known, record, names, opened, found, now)
     return {name: found[name] for name in names}
 
 
 def _needed(known: Mapping[str, Feature | Expression], names: Collection[str], slots: set[str]) -> None:
     for name in names:
-        feature = known[name]
+        feature = known.get(name)
         if isinstance(feature, Expression):
             _needed(known, feature.names, slots)
-        else:
+        elif feature is not None:
             slots.add(feature.slot)
             if feature.aggregate == "open":
                 slots.add(CLOSES + feature.slot)
@@ -36,6 +38,7 @@ def _needed(known: Mapping[str, Feature | Expression], names: Collection[str], s
 
 def _read(
     known: Mapping[str, Feature | Expression],
+    record: Record,
     names: Collection[str],
     opened: Mapping[str, Columns],
     found: dict[str, Any],
@@ -44,10 +47,13 @@ def _read(
     for name in names:
         if name in found:
             continue
-        feature = known[name]
+        feature = known.get(name)
         if isinstance(feature, Expression):
-            _read(known, feature.names, opened, found, now)
+            _read(known, record, feature.names, opened, found, now)
             found[name] = feature.value(found)
+            continue
+        if feature is None:
+            found[name] = told.says(record.part("churn").scored if record.has("churn") else None, name)
             continue
         columns = features.columns_of(opened, feature.slot)
         found[name] = features.value(columns, feature, now) if columns else feature.nothing

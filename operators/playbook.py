@@ -10,12 +10,13 @@ from zoneinfo import available_timezones
 import msgspec
 
 from operators import declared, features, yamlfile
+from operators.churn import told
 from operators.churn.definition import Churning, Definition, Terms
 from operators.expressions import Expression
 from operators.features import Feature, Plan
 from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
-from operators.measures import Form, LocalTime, Measure
+from operators.measures import HOUR, WEEKDAY, Form, LocalTime, Measure
 from operators.paths import Getter, compile_path
 from operators.rules import Reaction, Rule, compile_rules, digest
 from operators.shapes import Misfit, Mistake, fit
@@ -81,6 +82,15 @@ class Playbook(NamedTuple):
         """The inbound topics. Reference data is first, so that it is so before an event of the same time."""
         return [*sorted(self.reference.values()), *sorted(set(self.topics.values()))]
 
+    @property
+    def outputs(self) -> dict[int, naming.Output]:
+        """The output topics of the scope, by code."""
+        return {
+            code: it
+            for code, it in enumerate(naming.OUTPUTS)
+            if not it.section or getattr(self, it.section) is not None
+        }
+
 
 def load(text: str, name: str = "playbook") -> Playbook:
     """Check and compile. Raises BadPlaybook with every mistake, never only the first."""
@@ -134,10 +144,15 @@ class _Compiler:
         references = self.references(scope, reference, topics)
         clock = self.clock()
         built = declared.measures(measures, self.at)
-        ready = declared.features(asked, built, self.written("measures"), self.written("features"), self.at)
-        rules, reactions = compile_rules(self, triggers, ready, channels, currency)
-        profiles = self.profiles(ready) if "profiles" in raw else None
-        churn = self.churn() if "churn" in raw else None
+        said = tuple(told.SAID) if "churn" in raw else ()
+        for name in said:
+            if name in asked:
+                self.wrong(1, f"features.{name}", "is given by the section churn; choose another name")
+        names = {*self.written("features"), *said}
+        ready = declared.features(asked, built, self.written("measures"), names, self.at)
+        rules, reactions = compile_rules(self, triggers, [*ready, *said], channels, currency)
+        profiles = self.profiles([*ready, *said]) if "profiles" in raw else None
+        churn = self.churn(built, ready) if "churn" in raw else None
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
         plan = features.plan(it for it in ready.values() if isinstance(it, Feature))
@@ -206,12 +221,12 @@ class _Compiler:
             self.wrong(line, "profiles.every", "must be 1s or more")
         names = self.written("features") if section.features == "all" else section.features
         for name in names:
-            if name not in self.written("features"):
+            if name not in self.written("features") and name not in features:
                 hint = near(name, self.written("features"))
                 self.wrong(line, "profiles.features", f"unknown feature {name!r}{hint}")
         return Profiles(every, tuple(names))
 
-    def churn(self) -> Churning | None:
+    def churn(self, measures: dict[str, Measure], ready: dict[str, Feature | Expression]) -> Churning | None:
         line = self.raw.lines["churn"]
         section = self.convert(self.raw["churn"] or {}, form.Churn, "churn", line)
         if section is None:
@@ -220,12 +235,14 @@ class _Compiler:
         every = self.duration(line, "churn.every", section.every)
         apart = self.duration(line, "churn.apart", section.apart) if section.apart else every
         for name, given in (("horizon", horizon), ("every", every), ("apart", apart)):
-            if given < 3_600_000:
-                self.wrong(line, f"churn.{name}", "must be 1h or more")
+            if given < 1000 and getattr(section, name):
+                self.wrong(line, f"churn.{name}", "must be 1s or more")
         for name in section.features:
             if name not in self.written("features"):
                 hint = near(name, self.written("features"))
                 self.wrong(line, "churn.features", f"unknown feature {name!r}{hint}")
+            elif _is_text(ready.get(name), measures):
+                self.wrong(line, "churn.features", f"{name!r} is text; models take numbers")
         for name in ("least", "promote_after"):
             if getattr(section, name) < 1:
                 self.wrong(line, f"churn.{name}", "must be 1 or more")
@@ -336,3 +353,11 @@ class _Compiler:
             line = max(line, inside.lines[name])
             inside = inside[name]
         self.mistakes.append(Mistake(line, path, problem))
+
+
+def _is_text(feature: Feature | Expression | None, measures: dict[str, Measure]) -> bool:
+    """Whether a feature is the text of one of its values."""
+    if not isinstance(feature, Feature) or feature.aggregate not in ("first", "last", "min", "max", "top"):
+        return False
+    measure = next((it for it in measures.values() if it.slot == feature.slot), None)
+    return measure is not None and measure.unit == "text" and measure.take not in (HOUR, WEEKDAY)

@@ -12,11 +12,13 @@ those in between are seen may therefore depend on the cuts; the last one does no
 from __future__ import annotations
 
 from operators import effects
+from operators.churn import told
+from operators.churn.customer import Churn
 from operators.effects import Effect
 from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Core, Record
-from schemas.outbound import Consent, Profile
+from schemas.outbound import ChurnScore, Consent, Profile
 
 ALARM = "!profile"  # its name among a customer's alarms; no trigger can have it
 
@@ -40,6 +42,7 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
         features=feature_values(playbook, record, playbook.profiles.features, as_of),
         consents=[_consent(name, *said) for name, said in sorted(core.consents.items())],
         currency=playbook.currency,
+        churn=_churn(record) if playbook.churn is not None and record.has("churn") else None,
     )
     return effects.profile(f"profile:{record.id}:{due}", body, arrived, "")
 
@@ -55,6 +58,24 @@ def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:
         merged_into=survivor,
     )
     return effects.profile(f"profile:{record.id}:merged", body, arrived, "")
+
+
+def _churn(record: Record) -> ChurnScore | None:
+    churn: Churn = record.part("churn")
+    score = churn.scored
+    if score is None:
+        return None
+    churn.told = score.churn
+    return ChurnScore(
+        probability=told.says(score, "churn_probability"),
+        reasons=told.says(score, "churn_reasons"),
+        scored_at=score.at,
+        model=score.version,
+        prior=told.says(score, "churn_prior"),
+        expected_purchases=told.says(score, "expected_purchases"),
+        expected_value=told.says(score, "expected_value"),
+        next_purchase_at=score.next_purchase_at,
+    )
 
 
 def _consent(name: str, at: int, granted: bool) -> Consent:

@@ -1,19 +1,22 @@
 """A customer's record: named parts, each kept as bytes until something touches it.
 
 `core` is who they are to the engine, `seen` their recent message ids, `m` what was measured of them,
-`p:<rule>` the open patterns of a rule, `sent` the triggers that may still be cancelled, `queue` what
-waits for a move to arrive. MERGES is the one list of what moves on a merge and how; `queue` is always
-empty by then.
+`p:<rule>` the open patterns of a rule, `sent` the triggers that may still be cancelled, `churn` their
+purchases, score and the snapshots that wait for labels, `queue` what waits for a move to arrive. MERGES is
+the one list of what moves on a merge and how; `queue` is always empty by then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from operators import dedupe, features, patterns
+from operators.churn import customer as churn
+from operators.churn.customer import Churn
+from operators.churn.definition import Definition
 from operators.dedupe import Seen
 from operators.features import Measured, Plan
 from operators.patterns import Patterns
@@ -49,12 +52,13 @@ class Sent(msgspec.Struct, array_like=True, gc=False):
 class Queue(msgspec.Struct, array_like=True, gc=False):
     """Operations held back until move number `waiting` arrives (0: not waiting), each with the
     watermark before and after its cut; and moves that came early. What was due by `decided` had been
-    decided when the wait began."""
+    decided when the wait began, because of an event at `at`."""
 
     waiting: int = 0
     held: list[tuple[tuple[Any, ...], int, int]] = []
     early: dict[int, bytes] = {}
     decided: int = -1
+    at: int = -1
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -64,6 +68,7 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
     "m": msgspec.msgpack.Decoder(Measured).decode,
     "p": msgspec.msgpack.Decoder(Patterns).decode,
     "sent": msgspec.msgpack.Decoder(dict[str, Sent]).decode,
+    "churn": msgspec.msgpack.Decoder(Churn).decode,
     "queue": msgspec.msgpack.Decoder(Queue).decode,
 }
 _EMPTY: dict[str, Callable[[], Any]] = {
@@ -72,6 +77,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "m": lambda: Measured(forms=[], rows=[]),
     "p": lambda: Patterns(keys={}, once={}),
     "sent": dict,
+    "churn": churn.empty,
     "queue": lambda: Queue(held=[], early={}),
 }
 _decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
@@ -141,9 +147,16 @@ def decode(id: str, raw: bytes) -> Record:
     return Record(id, parts)
 
 
-def merge(mine: Record, theirs: Record, plan: Plan) -> None:
-    """Take over all of `theirs`, as if both had been one customer from the start. `plan`: what the
-    playbook keeps of its measures. Alarms are left to the caller, who knows the rules."""
+class Kept(NamedTuple):
+    """What the playbook keeps: panes of its measures; what it takes for churn, None where it says nothing."""
+
+    plan: Plan
+    churn: Definition | None = None
+
+
+def merge(mine: Record, theirs: Record, kept: Kept) -> None:
+    """Take over all of `theirs`, as if both had been one customer from the start. Alarms and scores are
+    left to the caller, who knows rules and models."""
     for name in theirs.names():
         kind, _, _ = name.partition(":")
         if kind == "queue":
@@ -151,7 +164,7 @@ def merge(mine: Record, theirs: Record, plan: Plan) -> None:
         if not mine.has(name):
             mine.take(name, theirs)
         else:
-            MERGES[kind](mine.part(name), theirs.part(name), plan)
+            MERGES[kind](mine.part(name), theirs.part(name), kept)
 
 
 def _merge_core(mine: Core, theirs: Core, _: Any) -> None:
@@ -192,6 +205,11 @@ def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | {key: min(at, one.get(key, at)) for key, at in other.items()}
 
 
+def _merge_churn(mine: Churn, theirs: Churn, kept: Kept) -> None:
+    if kept.churn is not None:  # else nobody asks for it any more
+        churn.merge(mine, theirs, kept.churn)
+
+
 CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "first_seen": _earliest,
     "last_seen": max,
@@ -200,10 +218,11 @@ CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "alarms": _soonest,
     "addresses": _addresses,
 }
-MERGES: dict[str, Callable[[Any, Any, Any], Any]] = {
+MERGES: dict[str, Callable[[Any, Any, Kept], Any]] = {
     "core": _merge_core,
     "seen": lambda mine, theirs, _: dedupe.merge(mine, theirs),
-    "m": features.merge,
+    "m": lambda mine, theirs, kept: features.merge(mine, theirs, kept.plan),
     "p": lambda mine, theirs, _: patterns.merge(mine, theirs),
     "sent": lambda mine, theirs, _: mine.update(theirs),
+    "churn": _merge_churn,
 }

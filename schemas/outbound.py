@@ -92,11 +92,29 @@ class Consent(msgspec.Struct, gc=False):
     at: int
 
 
+class ChurnScore(msgspec.Struct, gc=False):
+    """How likely it is, as of `scored_at`, that the customer does not buy within the playbook's horizon, and
+    the reasons that count most, in words. `model` is the version of the model that says so; while none has
+    been learnt it is 0 and `prior` is true: a rule of recency and frequency.
+
+    `expected_purchases` within the horizon, `expected_value` what they are worth in minor units,
+    `next_purchase_at` when the next is due if the customer is still there."""
+
+    probability: float
+    reasons: list[str]
+    scored_at: int
+    model: int
+    prior: bool
+    expected_purchases: float
+    expected_value: int
+    next_purchase_at: int
+
+
 class Profile(msgspec.Struct, gc=False):
     """What is known about a customer as of `as_of`. The topic is compacted: the newest record of a customer
     replaces all before. It holds no identifiers. Features that are money are in minor units of `currency`.
     `merged_into` is set on the last record of an id that was retired, and names the surviving customer;
-    features and consents are then found there."""
+    features and consents are then found there. `churn` is there where the playbook asks for it."""
 
     customer: str
     as_of: int
@@ -106,6 +124,7 @@ class Profile(msgspec.Struct, gc=False):
     consents: list[Consent] = []
     currency: str | None = None
     merged_into: str | None = None
+    churn: ChurnScore | None = None
 
 
 class Decision(msgspec.Struct, gc=False):

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL, PROFILES = range(8)
+TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL, PROFILES, CHURN_EXAMPLES = range(9)
 
 
 class Output(NamedTuple):
-    """One output topic. `keyed_by` says what its record key is; `single` topics use partition 0 only."""
+    """One output topic. `keyed_by` says what its record key is; `single` topics use partition 0 only.
+    `section`: of the playbook, without which there is no such topic."""
 
     name: str
     keyed_by: str
     single: bool
     settings: dict[str, str]
+    section: str = ""
 
     @property
     def compacted(self) -> bool:
@@ -37,6 +39,7 @@ OUTPUTS = (
     Output("moves", "surviving customer id", False, _KEEP | _LARGE),
     Output("control", "command", True, {"retention.ms": "-1"}),
     Output("profiles", "customer id", False, _COMPACT),
+    Output("churn-examples", "customer id, or `command`", True, {"retention.ms": "-1"}, "churn"),
 )
 
 
@@ -60,7 +63,7 @@ REFERENCE = (
 
 
 class Learning(NamedTuple):
-    """A topic of the learning flow; all is in partition 0, because the order counts."""
+    """A topic that the learning flow reads or writes; all is in partition 0, because the order counts."""
 
     name: str
     keyed_by: str
@@ -68,7 +71,7 @@ class Learning(NamedTuple):
 
 
 LEARNING = (
-    Learning("churn-examples", "customer id, or `command`", {"retention.ms": "-1"}),
+    Learning("churn-examples", OUTPUTS[CHURN_EXAMPLES].keyed_by, OUTPUTS[CHURN_EXAMPLES].settings),
     Learning("models", "churn/version", {"cleanup.policy": "compact"} | _LARGE),
     Learning("model-metrics", "churn/version", {"retention.ms": "-1"}),
 )
@@ -98,7 +101,7 @@ def order(scope: str) -> str:
 
 def published() -> dict[str, dict[str, str]]:
     """Address, record key and clean-up of every topic that others read or write."""
-    internal = (MOVES, CONTROL)
+    internal = (MOVES, CONTROL, CHURN_EXAMPLES)
     return {
         "events": {"address": "{scope}.{source}", "key": EVENT_KEY, "cleanup": "delete"},
         **{

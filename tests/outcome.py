@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 
 from operators import patterns, records
+from operators.churn.statistics import Statistics
 from operators.effects import Effect
 from operators.facts import feature_values
 from operators.playbook import Playbook
 from operators.records import Record
 from schemas import topics
+from schemas.churn import Example
 from schemas.outbound import DeadLetter, Decision, Identity, Profile, Trigger, TriggerCancelled
 
 
@@ -28,6 +30,7 @@ class Outcome:
         self.dead_letters = self._bodies(topics.DEAD_LETTERS, DeadLetter)
         # The last of each customer is what a compacted topic keeps.
         self.profiles = {body.customer: body for body in self._bodies(topics.PROFILES, Profile).values()}
+        self.examples = self._bodies(topics.CHURN_EXAMPLES, Example)
         merged = self._bodies(topics.IDENTITIES, Identity)
         self.identities = {body.retired: body.customer for body in merged.values()}
         self.customers = dict(found)
@@ -48,6 +51,9 @@ class Outcome:
     def consents(self, customer: str) -> dict[str, tuple[int, bool]]:
         found: dict[str, tuple[int, bool]] = self._part(customer, "core").consents
         return found
+
+    def purchases(self, customer: str) -> Statistics:
+        return self._part(customer, "churn").bought  # type: ignore[no-any-return]
 
     def open_carts(self, customer: str, rule: str) -> dict[str, tuple[int, list[patterns.Line]]]:
         """Key -> (since, what lies in it) of the absences of `rule` that are not decided yet."""

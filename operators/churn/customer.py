@@ -37,12 +37,16 @@ class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
 
 
 class Churn(msgspec.Struct, array_like=True, gc=False):
-    """The part of a customer's record. `scored`: the newest score. `snapshot_at`: of the newest snapshot."""
+    """The part of a customer's record. `scored`: the newest score. `snapshot_at`: of the newest snapshot.
+    `told`: the probability that their last profile said, `explained`: that the reasons were found for; -1
+    for none."""
 
     bought: Statistics
     waiting: list[Snapshot]
     scored: Score | None = None
     snapshot_at: int = -1
+    told: float = -1.0
+    explained: float = -1.0
 
 
 def empty() -> Churn:
@@ -82,8 +86,9 @@ def score(
     inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
     risk = scorer.score(inputs)
     old = churn.scored
-    if old is None or abs(risk - old.churn) >= CHANGE or scorer.version != old.version:
+    if old is None or abs(risk - churn.explained) >= CHANGE or scorer.version != old.version:
         why = reasons.words(scorer.function, inputs, definition.more)
+        churn.explained = risk
     else:
         why = old.reasons
     expected = vector.outlook(facts, inputs, scorer.fitted, at)
@@ -120,5 +125,7 @@ def merge(mine: Churn, theirs: Churn, definition: Definition) -> None:
     pending.merge(mine.waiting, theirs.waiting, times, definition.horizon)
     statistics.merge(mine.bought, theirs.bought)
     mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+    mine.told = max(mine.told, theirs.told)
+    mine.explained = -1.0
     scores = [one for one in (mine.scored, theirs.scored) if one is not None]
     mine.scored = max(scores, default=None)

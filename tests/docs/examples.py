@@ -124,7 +124,7 @@ class _Told:
         self.outcome = outcome
         self.names = names
         self.wanted = set(re.findall(r"(\w+)=", wanted))
-        self.profiles = re.search(r"^\S+ profile ", wanted, re.M) is not None
+        self.profiles = re.search(r"^(?:\+\d+d )?\S+ profile ", wanted, re.M) is not None
 
     def lines(self) -> list[str]:
         out, name = self.outcome, self.names

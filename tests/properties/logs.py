@@ -22,6 +22,8 @@ SHORT = (
     ("times: 5", "times: 2"),
     ("when: basket_value >= 100000", "when: basket_value >= 3000"),
     ("profiles: {every: 1h}", "profiles: {every: 5m}"),
+    ("horizon: 60d", "horizon: 45m"),
+    ("every: 7d", "every: 20m"),
     ("scope: shop", "scope: shop\nengine: {alignment: 10m, dedupe: 30m}"),
 )
 LIMITED = retail(*SHORT)
@@ -55,6 +57,7 @@ DEEDS: list[tuple[str, dict[str, Any]]] = [
     ("Checkout Started", {"cart_id": "c0"}),
     ("Order Completed", {"order_id": "o0", "total": 9, "cart_id": "c0", "products": [{"product_id": "p0"}]}),
     ("Order Completed", {"order_id": "o1", "total": 7}),
+    ("Item Returned", {"product_id": "p0"}),
     ("Consent Updated", {"purpose": "marketing", "channel": "email", "granted": False}),
     ("Consent Updated", {"purpose": "marketing", "channel": "push", "granted": True}),
     ("Email Bounced", {}),

@@ -87,6 +87,7 @@ def test_after_any_merges_a_customer_is_as_if_known_from_the_start(log: Log, ret
             now = log.end + round(days * 86_400_000)
             assert merged.features_of(mine, now) == known.features_of(theirs, now)
         assert merged.consents(mine) == known.consents(theirs)
+        assert merged.purchases(mine) == known.purchases(theirs)
         for rule in ("cart_abandoned", "checkout_abandoned"):
             assert merged.open_carts(mine, rule) == known.open_carts(theirs, rule)
 

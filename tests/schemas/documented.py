@@ -37,6 +37,7 @@ features:
   views_24h: {measure: views, aggregate: count, window: 24h}
   last_product_viewed: {measure: views, aggregate: last}
 profiles: {every: 15m}
+churn: {on: [Order Completed], value: properties.total, horizon: 60d}
 triggers:
   cart_abandoned:
     kind: absence

@@ -1,0 +1,166 @@
+"""Scores in the flow: who is scored when, who is told of it, and what the learner gets."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import msgspec
+import pytest
+
+from operators import playbook as playbooks
+from operators.churn import scoring
+from operators.identity import customer_id
+from operators.playbook import BadPlaybook
+from schemas import topics
+from schemas.churn import Example
+from schemas.outbound import Profile
+from tests.events import RETAIL, at, event, retail, run, track
+from tests.outcome import Outcome
+
+DAY = 24 * 60  # minutes
+ANN, COOKIE = {"user": "ann"}, {"anonymous": "cookie"}
+ANN_ID, COOKIE_ID = customer_id("shop", "user_id:ann"), customer_id("shop", "anonymous_id:cookie")
+
+
+def order(minutes: float, total: float = 20, **who: str) -> bytes:
+    return track("Order Completed", minutes, order_id=f"o{minutes}", total=total, **(who or ANN))
+
+
+def told(outcome: Outcome, customer: str = ANN_ID) -> list[Profile]:
+    bodies = (e.body for e in outcome.effects.values() if e.topic == topics.PROFILES and e.key == customer)
+    return [msgspec.json.decode(body, type=Profile) for body in bodies]
+
+
+def labels(outcome: Outcome) -> list[tuple[str, int, bool]]:
+    examples: list[Example] = sorted(outcome.examples.values(), key=lambda it: (it.at, it.customer))
+    return [(it.customer, it.at, it.churned) for it in examples]
+
+
+def test_a_purchase_is_scored_and_the_profile_says_that_no_model_was_there_yet() -> None:
+    (profile,) = told(run(order(0), until=DAY))
+    score = profile.churn
+    assert score is not None
+    assert 0 < score.probability < 1
+    assert (score.scored_at, score.model, score.prior) == (at(0), 0, True)
+    assert score.reasons
+    assert score.expected_value > 0
+    assert score.next_purchase_at > at(0)
+
+
+def test_who_never_bought_has_no_score() -> None:
+    (profile,) = told(run(track("Product Viewed", 0, product_id="p1", **ANN), until=100 * DAY))
+    assert profile.churn is None
+
+
+def test_silence_raises_the_score_and_every_news_of_it_is_told() -> None:
+    days = [event("page", day * DAY, anonymous="clock") for day in range(1, 200)]
+    scores = [it.churn for it in told(run(order(0), *days, until=200 * DAY)) if it.churn is not None]
+    risks = [score.probability for score in scores]
+    assert len(risks) > 8
+    assert risks == sorted(risks)
+    assert risks[-1] > risks[0] + 0.3
+    assert {(score.scored_at - at(0)) % (7 * DAY * 60_000) for score in scores} == {0}
+    assert "raises: long since the last purchase" in scores[-1].reasons
+    assert all(later - before >= 0.0099 for before, later in pairwise(risks))
+
+
+def test_both_labels_reach_the_learner_at_scoring_time_plus_horizon_and_once() -> None:
+    days = [event("page", day * DAY, anonymous="clock") for day in range(1, 90)]
+    outcome = run(*sorted([order(0), order(10 * DAY), *days], key=_time), until=90 * DAY)
+    assert labels(outcome)[:3] == [
+        (ANN_ID, at(0), False),
+        (ANN_ID, at(7 * DAY), False),
+        (ANN_ID, at(17 * DAY), True),
+    ]
+    for effect in outcome.effects.values():
+        if effect.topic == topics.CHURN_EXAMPLES:
+            body = msgspec.json.decode(effect.body, type=Example)
+            assert body.known_at == body.at + 60 * DAY * 60_000 == effect.at
+            assert len(body.facts) == len(outcome.playbook.churn.definition.facts)  # type: ignore[union-attr]
+
+
+def test_two_halves_of_one_person_answer_each_other_and_are_scored_as_one() -> None:
+    outcome = run(
+        order(0, 30),
+        order(1, 50, **COOKIE),
+        event("identify", 2 * DAY, user="ann", anonymous="cookie"),
+        event("page", 3 * DAY, anonymous="clock"),
+        until=100 * DAY,
+    )
+    assert labels(outcome)[:2] == [(ANN_ID, at(0), False), (COOKIE_ID, at(1), True)]
+    churn = outcome.customers[ANN_ID].part("churn")
+    assert (churn.bought.count, churn.bought.total) == (2, 8_000)
+    assert any(it.churn is not None and it.churn.scored_at == at(2 * DAY) for it in told(outcome))
+
+
+def test_a_score_is_never_as_of_before_what_is_known() -> None:
+    """An order that is told late, after the timer has scored."""
+    late = order(3 * DAY)
+    outcome = run(order(0), event("page", 8 * DAY, **ANN), late, until=8 * DAY)
+    churn = outcome.customers[ANN_ID].part("churn")
+    assert churn.scored.at == at(8 * DAY)
+    assert [one.at for one in churn.waiting] == [at(0), at(7 * DAY)]
+
+
+def test_conditions_and_facts_of_any_trigger_may_read_the_score() -> None:
+    asked = "times: 3\n    where: churn_probability > 0.5"
+    said = "facts: [churn_probability, churn_reasons, churn_prior]\n\n  # Five"
+    facts = "facts: [views_30m, products_viewed_24h, last_product_viewed]\n\n  # Five"
+    shop = retail(("times: 3", asked), (facts, said))
+    looks = [track("Product Viewed", 100 * DAY + n, product_id="p1", **ANN) for n in range(3)]
+    early = [track("Product Viewed", n, product_id="p1", **ANN) for n in range(1, 4)]
+    outcome = run(order(0), *early, *looks, until=101 * DAY, playbook=shop)
+    (decision,) = [it for it in outcome.decisions.values() if it.rule == "repeated_interest"]
+    assert decision.facts["churn_probability"] > 0.5
+    assert decision.facts["churn_prior"] is True
+    assert decision.facts["churn_reasons"]
+
+
+def test_a_score_that_cannot_be_found_is_a_dead_letter_and_the_order_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def defect(self: object, inputs: object) -> float:
+        raise IndexError("a defect deep in a model")
+
+    monkeypatch.setattr(scoring.Linear, "raw", defect)
+    outcome = run(order(0), order(1), until=15 * DAY)
+    letters = list(outcome.dead_letters.values())
+    assert len(letters) == 4, "two orders, and a try a week"
+    assert all("a defect deep in a model" in letter.detail for letter in letters)
+    assert outcome.features_of(ANN_ID, at(2))["orders_lifetime"] == 2
+
+
+def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:
+    text = RETAIL.read_text()
+    start, end = text.index("churn: #"), text.index("profiles: {every")
+    outcome = run(order(0), until=100 * DAY, playbook=playbooks.load(text[:start] + text[end:]))
+    assert not outcome.customers[ANN_ID].has("churn")
+    assert not outcome.examples
+    assert all(profile.churn is None for profile in told(outcome))
+
+
+def test_every_mistake_of_the_section_is_listed() -> None:
+    text = RETAIL.read_text()
+    start, end = text.index("churn: #"), text.index("profiles: {every")
+    section = (
+        "churn:\n  on: []\n  horizon: 0s\n  every: week\n  least: 0\n  value: total\n"
+        "  features: [order_lifetime, last_search]\n  contestants: [ensemble]\n"
+    )
+    bad = text[:start] + section + text[end:]
+    bad = bad.replace("features:\n", "features:\n  churn_prior: {measure: orders, aggregate: count}\n", 1)
+    with pytest.raises(BadPlaybook) as wrong:
+        playbooks.load(bad)
+    said = {mistake.path: mistake.problem for mistake in wrong.value.mistakes}
+    assert said.keys() == {
+        "churn.on", "churn.horizon", "churn.every", "churn.least", "churn.value", "churn.features",
+        "churn.contestants", "features.churn_prior",
+    }  # fmt: skip
+    problems = [it.problem for it in wrong.value.mistakes if it.path == "churn.features"]
+    assert problems == [
+        "'last_search' is text; models take numbers",
+        "unknown feature 'order_lifetime'; did you mean 'orders_lifetime'?",
+    ]
+
+
+def _time(raw: bytes) -> str:
+    return str(msgspec.json.decode(raw)["timestamp"])
