@@ -45,6 +45,7 @@ class Run:
         self.scope = self.playbook.scope
         self.directory = Directory(self.state, self.scope)
         self.shard_keys = spread("shard", engine.shards)
+        self.history_keys = spread("history", engine.shards) if self.playbook.history else []
         self.kinds = {topic: kind for kind, topic in self.playbook.reference.items()}
         self.inputs = self.playbook.inputs
         self.space = self.scope if self.plan is None else self.plan.space

@@ -1,4 +1,4 @@
-"""The two stateful steps, between Bytewax and the pure core: they open state and keep it."""
+"""The steps that decide, between Bytewax and the pure core: they open state and keep it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Graph:
 
 
 class Step:
-    """What both steps share: a store that opens on the first cut, cuts without gaps, checkpoints."""
+    """What stateful steps share: a store that opens on the first cut, cuts without gaps, checkpoints."""
 
     def __init__(self, run: Run, token: int | None) -> None:
         self._run = run
@@ -78,11 +78,14 @@ class Step:
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:
         if self._cut is None:
-            self._open(Store(self._run.directory.step(name), cut, self._token))
+            self._open(self._make(name, cut))
         elif cut != self._cut + 1:
             raise StateError(f"{name} got cut {cut} after {self._cut}; this is a defect, please report it")
         self._cut = cut
         self._run.incarnation = run_number
+
+    def _make(self, name: str, cut: int) -> Store:
+        return Store(self._run.directory.step(name), cut, self._token)
 
     def _open(self, store: Store) -> None:
         raise NotImplementedError

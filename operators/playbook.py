@@ -76,6 +76,7 @@ class Playbook(NamedTuple):
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
     engine: form.Engine
     times: Times
+    history: bool = False  # whether events are kept
 
     @property
     def inputs(self) -> list[str]:
@@ -153,6 +154,8 @@ class _Compiler:
         rules, reactions = compile_rules(self, triggers, [*ready, *said], channels, currency)
         profiles = self.profiles([*ready, *said]) if "profiles" in raw else None
         churn = self.churn(built, ready) if "churn" in raw else None
+        if "history" in raw:
+            self.convert(raw["history"] or {}, form.History, "history", raw.lines["history"])
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
         plan = features.plan(it for it in ready.values() if isinstance(it, Feature))
@@ -183,6 +186,7 @@ class _Compiler:
             reactions=reactions,
             engine=engine,
             times=times,
+            history="history" in raw,
         )
 
     def references(

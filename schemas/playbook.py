@@ -171,6 +171,10 @@ class Churn(Section):
     margin: float = 0.005
 
 
+class History(Section):
+    """Keep every event under the identifier that it is attributed to."""
+
+
 class Engine(Section):
     """How the scope runs. `shards` and `partitions` are fixed once a state directory exists.
 
@@ -209,6 +213,7 @@ class Playbook(Section):
     profiles: Profiles | None = None
     churn: Churn | None = None
     channels: dict[str, Channel] = {}
+    history: History | None = None
     currency: str = "USD"
     region: str = "US"
     timezone: str = "UTC"

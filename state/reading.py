@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocksdict import AccessType, Options, Rdict
+from rocksdict import AccessType, Options, Rdict, ReadOptions
 
 from state.errors import StateError
 from state.store import borrow, checkpoints
@@ -31,6 +31,31 @@ def newest(folder: Path) -> Iterator[Rdict | None]:
             yield database
         finally:
             database.close()
+
+
+class Table:
+    """A database that `newest` gave, as a table of bytes in the order of its keys."""
+
+    def __init__(self, database: Rdict) -> None:
+        self._database = database
+
+    def get(self, key: bytes, /) -> bytes | None:
+        value: bytes | None = self._database.get(key)
+        return value
+
+    def scan(self, low: bytes, high: bytes, /) -> Iterator[tuple[bytes, bytes]]:
+        """Keys and values with low <= key < high. Raises StateError when they cannot be read."""
+        reading = ReadOptions()
+        reading.set_iterate_upper_bound(high)
+        found = self._database.iter(reading)
+        found.seek(low)
+        while found.valid():
+            yield found.key(), found.value()
+            found.next()
+        try:
+            found.status()
+        except Exception as error:
+            raise StateError(f"cannot read {self._database.path()}: {error}") from None
 
 
 def _copy(folder: Path, to: Path) -> Path | None:

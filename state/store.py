@@ -50,13 +50,19 @@ class Store:
         The first cut that will be applied.
     token
         The cut of the snapshot that Bytewax restored, None when there was none.
+    compressed
+        Whether what is kept is much and seldom read.
+    begins
+        Whether a scope that is older than the step may begin it at `first`.
 
     Raises StateError when no checkpoint precedes `first`, or the one to open is missing or damaged.
     """
 
-    def __init__(self, folder: Path, first: int, token: int | None) -> None:
+    def __init__(
+        self, folder: Path, first: int, token: int | None, compressed: bool = False, begins: bool = False
+    ) -> None:
         self.folder = folder
-        self.saved = _choose(folder, first, token)
+        self.saved = _choose(folder, first, token, begins)
         _make(folder)
         found = [path for _, _, path in checkpoints(folder)]
         self._named = found[: found.index(self.saved) + 1][-KEPT:] if self.saved is not None else []
@@ -67,7 +73,7 @@ class Store:
         try:
             if self.saved is not None:
                 _link(self.saved, live)
-            self._db = Rdict(str(live), options(new=self.saved is None))
+            self._db = Rdict(str(live), options(self.saved is None, compressed))
         except Exception as error:
             raise unusable(f"cannot open the state in {self._origin}", error) from None
         if self.saved is not None and self.get(NAME) != self.saved.name.encode():
@@ -100,6 +106,13 @@ class Store:
         """Bring what was written into table files, so that the next checkpoint finds little to do."""
         try:
             self._db.flush(wait=True)
+        except Exception as error:
+            raise self._unwritable(error) from None
+
+    def compact(self) -> None:
+        """Bring everything into its last place and form, which else happens in time."""
+        try:
+            self._db.compact_range(None, None)
         except Exception as error:
             raise self._unwritable(error) from None
 
@@ -175,14 +188,14 @@ def borrow(checkpoint: Path, to: Path) -> None:
         raise FileNotFoundError(f"{checkpoint} was deleted") from None
 
 
-def _choose(folder: Path, first: int, token: int | None) -> Path | None:
+def _choose(folder: Path, first: int, token: int | None, begins: bool) -> Path | None:
     usable = [(cut, run, path) for cut, run, path in checkpoints(folder) if cut < first]
     newest = usable[-1][0] if usable else 0
     if token is not None and token < first and newest < token:
         raise StateError(
             f"the checkpoint of cut {token} is missing in {folder} (found {newest or 'none'}). {MEND}"
         )
-    if not usable and first > 1:
+    if not usable and first > 1 and not begins:
         raise StateError(f"no checkpoint before cut {first} in {folder}. {MEND}")
     return usable[-1][2] if usable else None
 
@@ -204,16 +217,21 @@ def _link(checkpoint: Path, live: Path) -> None:
             shutil.copy2(file, live / file.name)
 
 
-def options(new: bool) -> Options:
+def options(new: bool, compressed: bool = False) -> Options:
     options = Options(raw_mode=True)
     options.create_if_missing(new)  # a checkpoint without its CURRENT file must not become an empty database
-    options.set_write_buffer_size(32 * 1024 * 1024)
+    # What only grows goes to table files as it comes; else the next checkpoint, which stops all, had to wait.
+    options.set_write_buffer_size((8 if compressed else 32) * 1024 * 1024)
     options.set_max_open_files(512)
-    options.set_compression_type(DBCompressionType.none())
+    options.set_compression_type(DBCompressionType.lz4() if compressed else DBCompressionType.none())
+    if compressed:
+        options.set_bottommost_compression_type(DBCompressionType.zstd())
     options.set_level_zero_file_num_compaction_trigger(8)
     options.set_keep_log_file_num(1)
     table = BlockBasedOptions()
     table.set_block_cache(_block_cache)
+    if compressed:
+        table.set_block_size(16 * 1024)  # what lies side by side is alike: more at once, and it gets smaller
     table.set_bloom_filter(10, False)
     table.set_cache_index_and_filter_blocks(True)
     options.set_block_based_table_factory(table)

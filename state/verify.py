@@ -52,7 +52,8 @@ def steps(root: Path) -> list[str]:
         raise unusable(
             f"cannot read {about}", error if isinstance(error, OSError) else ValueError(error)
         ) from None
-    return ["resolve", *(f"shard-{shard:02d}" for shard in range(shards))]
+    history = sorted(path.name for path in root.glob("history-*") if path.name[8:].isdigit())
+    return ["resolve", *(f"shard-{shard:02d}" for shard in range(shards)), *history]
 
 
 def in_force(root: Path, step: str, cut: int) -> Path | None:

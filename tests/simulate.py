@@ -360,10 +360,12 @@ class Simulation:
         return Outcome(self.playbook, self.effects.values(), found)
 
     def _run(self, cut: Cut, lagging: Collection[int]) -> None:
-        batch = self.front.release(cut, 0, self.places)
-        for shard, pack in zip(self.shards, self.resolver.apply(batch), strict=True):
-            shard.inbox.append(pack)
+        self._hand_out(self.resolver.apply(self.front.release(cut, 0, self.places)))
         self._catch_up(lagging)
+
+    def _hand_out(self, packs: list[Pack]) -> None:
+        for shard, pack in zip(self.shards, packs, strict=True):
+            shard.inbox.append(pack)
 
     def _catch_up(self, lagging: Collection[int]) -> None:
         for number, shard in enumerate(self.shards):

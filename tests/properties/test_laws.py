@@ -55,7 +55,7 @@ def relabelled(log: Log) -> tuple[Log, dict[str, str]]:
         position.update(step.ends)
     labelled = {
         place: [
-            (offset, arrived, _known(raw, str(graph.find(found[index, offset]))))
+            (offset, arrived, known(raw, str(graph.find(found[index, offset]))))
             for offset, arrived, raw in rows
         ]
         for index, (place, rows) in enumerate(log.inputs.items())
@@ -64,7 +64,7 @@ def relabelled(log: Log) -> tuple[Log, dict[str, str]]:
     return log._replace(inputs=labelled), {name: customer_id("shop", f"user_id:{name}") for name in names}
 
 
-def _known(raw: bytes, customer: str) -> bytes:
+def known(raw: bytes, customer: str) -> bytes:
     body = orjson.loads(raw)
     body["was"] = [
         body.pop("userId", None),
@@ -226,12 +226,12 @@ def test_whatever_is_cancelled_was_sent_and_is_cancelled_once(log: Log, returnin
 def test_a_merge_sets_nothing_off_that_lies_in_the_past(log: Log, returning: list[int]) -> None:
     """Without late events whatever is decided came due after the cut before."""
     due_after = -1
-    known: set[str] = set()
+    told: set[str] = set()
     for number, step in enumerate(log.steps, 1):
         outcome = replay(log.playbook, log.inputs, log.steps[:number])
-        new = [found for id, found in {**outcome.triggers, **outcome.decisions}.items() if id not in known]
+        new = [found for id, found in {**outcome.triggers, **outcome.decisions}.items() if id not in told]
         assert all(found.decided_at > due_after for found in new if found.rule not in ("identity", "dedupe"))
-        known |= outcome.triggers.keys() | outcome.decisions.keys()
+        told |= outcome.triggers.keys() | outcome.decisions.keys()
         due_after = step.watermark
 
 

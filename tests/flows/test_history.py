@@ -1,0 +1,97 @@
+"""History in the whole program: kept by every worker, through stops, more workers, backups."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flows.history import about, folder
+from flows.steps import META
+from operators import history
+from operators.history import Happened
+from state import backup as copying
+from state import reading
+from state import verify as checking
+from tests.brokers import Broker
+from tests.events import at, consent, track
+from tests.flows.conftest import Maker
+from tests.flows.running import Scope
+
+SHARDS = 4
+BROKEN = b"{"  # comes out as a dead letter: then all before it is worked off
+PEOPLE = [{"user": f"user-{n}"} if n % 2 else {"anonymous": f"cookie-{n}"} for n in range(12)]
+
+
+def story(begin: int, end: int) -> list[bytes]:
+    """A product looked at in every minute, somebody's word on consent in every tenth."""
+    return [
+        track("Product Added", minute, product_id="p", cart_id="c", **PEOPLE[minute % 12])
+        if minute % 10
+        else consent(minute, **PEOPLE[minute % 12])
+        for minute in range(begin, end)
+    ]
+
+
+def kept(root: Path) -> list[Happened]:
+    """All that the newest checkpoints hold."""
+    found: list[Happened] = []
+    for shard in range(SHARDS):
+        with reading.newest(root / folder(shard)) as database:
+            assert database is not None
+            table = reading.Table(database)
+            rows = [history.read(*row) for row in table.scan(history.EVENTS, history.BEHIND_EVENTS)]
+            assert {history.shard_of(it.leaf, SHARDS) for it in rows} <= {shard}
+            found += rows
+    return history.recorded(found)
+
+
+def remembering(scope: Scope, text: str = "history: {}\n") -> Scope:
+    scope.config.write_text(scope.config.read_text() + text)
+    return scope
+
+
+def test_every_event_is_kept_through_stops_backups_and_other_numbers_of_workers(
+    mock: Broker, scoped: Maker
+) -> None:
+    scope = remembering(scoped(mock, shards=str(SHARDS)))
+    sent: list[bytes] = []
+    for number, workers in enumerate((1, 3)):
+        more = story(20 * number, 20 * number + 20)
+        scope.send(*more, BROKEN)
+        sent += more
+        if workers == 3:
+            scope.complete("--workers", workers)
+        else:
+            program = scope.run("--workers", workers)
+            scope.await_records("dead-letters", number + 1, program)
+            assert program.stop() == 0, program.said
+    root = scope.state / scope.name
+    found = kept(root)
+    assert [it.raw for it in found] == sent
+    assert [it.offset for it in found] == [part * 21 + n for part in range(2) for n in range(20)]
+
+    place, elsewhere = str(scope.folder / "backups"), scope.folder / "elsewhere"
+    copying.backup(root, place)
+    copying.restore(place, elsewhere)
+    assert kept(elsewhere / scope.name) == found
+    checked = {it.step: it.problem for it in checking.verify(elsewhere / scope.name)}
+    assert {folder(shard) for shard in range(SHARDS)} <= checked.keys()
+    assert set(checked.values()) == {None}
+
+
+def test_a_scope_that_is_older_than_its_history_says_from_when_it_reaches(
+    mock: Broker, scoped: Maker
+) -> None:
+    scope = scoped(mock, shards=str(SHARDS))
+    scope.send(*story(0, 20), BROKEN)
+    program = scope.run()
+    scope.await_records("dead-letters", 1, program)
+    assert program.stop() == 0, program.said
+    remembering(scope)
+    scope.send(*story(20, 40))
+    scope.complete()
+    found = kept(scope.state / scope.name)
+    assert [it.raw for it in found] == story(20, 40)
+    with reading.newest(scope.state / scope.name / folder(0)) as database:
+        began = about(database.get(META))
+    assert 1 < began.since <= found[0].cut
+    assert began.watermark == at(19)

@@ -1,0 +1,99 @@
+"""What history gives back: customers as they are, as they were, and as they would have been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators import records
+from operators.facts import feature_values
+from operators.identity import customer_id
+from operators.playbook import Playbook
+from operators.rebuild import counting, rebuild
+from operators.records import Record
+from tests.leaves import Remembering
+from tests.properties.logs import UNLIMITED, Log, law, logs
+from tests.properties.test_laws import DAYS, known, returns
+from tests.simulate import arrivals, replay
+
+# Not `addresses`: a mail that came back without saying from where made all of them doubtful that the customer
+# had then, not those that a merge brought later.
+COUNTED = ("first_seen", "last_seen", "consents")
+
+
+def remembered(log: Log, returning: Sequence[int] = (), shards: int = 3) -> Remembering:
+    simulation = Remembering(log.playbook, log.inputs, shards)
+    for number, step in enumerate(log.steps):
+        simulation.cut(step, returning[number : number + 2])
+    simulation.finish()
+    return simulation
+
+
+def counted(playbook: Playbook, record: Record, end: int) -> list[Any]:
+    """All that is counted of a customer, and every feature at moments from `end` on."""
+    record = records.decode(record.id, record.encode())
+    core = record.part("core")
+    return [
+        *(getattr(core, name) for name in COUNTED),
+        *(feature_values(playbook, record, playbook.features, end + round(day * 86_400_000)) for day in DAYS),
+    ]
+
+
+@law
+@given(logs(), st.sampled_from([1, 3]), returns)
+def test_whoever_is_rebuilt_is_as_live(log: Log, shards: int, returning: list[int]) -> None:
+    simulation = remembered(log, returning, shards)
+    outcome = simulation.outcome()
+    for customer, members in simulation.members(outcome).items():
+        made = rebuild(log.playbook, customer, simulation.happened(members), {})
+        live = outcome.customers[customer]
+        assert counted(log.playbook, made, log.end) == counted(log.playbook, live, log.end)
+        plain = rebuild(counting(log.playbook), customer, simulation.happened(members), {})
+        assert counted(log.playbook, plain, log.end) == counted(log.playbook, live, log.end)
+
+
+@law
+@given(logs(UNLIMITED), st.data())
+def test_some_leaves_of_a_customer_are_rebuilt_as_if_never_merged(log: Log, data: st.DataObject) -> None:
+    simulation = remembered(log)
+    outcome = simulation.outcome()
+    for customer, members in simulation.members(outcome).items():
+        half = simulation.happened(data.draw(st.sets(st.sampled_from(members))))
+        made = rebuild(counting(log.playbook), customer, half, {})
+        mine = {(it.place, it.offset) for it in half}
+        given_away = {
+            place: [
+                (offset, arrived, known(raw, "half" if (place, offset) in mine else "rest"))
+                for offset, arrived, raw in rows
+            ]
+            for place, rows in log.inputs.items()
+        }
+        apart = replay(log.playbook, given_away, log.steps)
+        alone = customer_id("shop", "user_id:half")
+        for days in DAYS:
+            now = log.end + round(days * 86_400_000)
+            found = feature_values(log.playbook, made, log.playbook.features, now)
+            assert found == apart.features_of(alone, now)
+
+
+@law
+@given(logs(), st.sampled_from([1, 3]))
+def test_every_event_is_kept_once_in_recorded_order(log: Log, shards: int) -> None:
+    simulation = remembered(log, shards=shards)
+    found = simulation.happened(simulation.tables.owners)
+    read = arrivals(log.playbook, log.inputs)
+    kept = {(it.place, it.offset): (it.at, it.arrived, it.leaf, it.raw) for it in found}
+    assert len(kept) == len(found)
+    assert kept == {
+        (place, offset): (when, arrived, keys[0], raw)
+        for place, rows in read.items()
+        for when, _, offset, _, arrived, keys, raw in rows
+    }
+    assert [it.cut for it in found] == sorted(it.cut for it in found)
+    for number, step in enumerate(log.steps, 1):
+        mine = [it for it in found if it.cut == number]
+        assert {it.watermark for it in mine} <= {step.watermark}
+        assert mine == sorted(mine, key=lambda it: (it.at, it.topic, it.partition, it.offset))
