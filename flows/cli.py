@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, BinaryIO, NoReturn
 
 import msgspec
 import typer
 
 from flows import (
+    again,
     balance,
     checking,
     deadletters,
@@ -70,9 +71,17 @@ def run(
         raise typer.BadParameter("--on-gap is stop, earliest or latest")
     it = worker.open_run(config, brokers, state, on_gap)
     worker.prepare(it)
-    code = worker.work(it) if workers == 1 else supervise(it, str(config), workers)
+    restarts = again.restarts_so_far()
+
+    def anew() -> NoReturn:
+        again.become_anew(it, restarts)
+
+    code = worker.work(it, anew=anew) if workers == 1 else supervise(it, str(config), workers)
     if code == worker.AGAIN:
-        worker.start_again(it)
+        again.say("an input topic has new partitions; starting again")
+        anew()
+    if code == worker.INTERRUPTED:
+        code = again.after_interruption(it, restarts, code)
     raise typer.Exit(code)
 
 

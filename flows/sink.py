@@ -8,6 +8,8 @@ again is dropped by its id. The transactional id fences an older incarnation bef
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 import msgspec
@@ -16,10 +18,10 @@ from confluent_kafka import TopicPartition
 
 from flows import kafka
 from flows.cloudevents import CUT, ID, header
-from flows.kafka import KafkaTrouble, Place
+from flows.kafka import Interrupted, KafkaTrouble, Place
 from flows.orderlog import check_latest
 from flows.settings import Run
-from flows.writer import Outgoing, Writer
+from flows.writer import TRANSACTION_MS, Fenced, Outgoing, Writer
 from operators.effects import Effect
 from schemas import topics
 from state.points import SEQUENCE, Points
@@ -75,11 +77,13 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._places = kafka.outputs(run.space, run.playbook.engine.partitions, run.outputs)[index]
         self._timings = run.timings
         self._source = f"oncue/{run.space}"
-        if run.incarnation >= 0:
-            # Bytewax builds a partition on its first record. A process that was paused until then must
-            # not fence its successor.
-            check_latest(run.brokers, run.order, run.incarnation)
+        self._run = run
+        # Bytewax builds a partition on its first record. A process that was paused until then must not fence
+        # its successor; if it was paused in between, it has, and must not write: the successor will find that
+        # nobody took over and start again.
+        self._check_latest()
         self._writer = Writer(run.brokers, f"oncue-{run.space}-sink-{index}", [*self._places.values()])
+        self._check_latest()
         low = {topic: 0 for topic, _ in self._places.values()}
         if resume:
             low |= {topic: min(resume.before[topic], at) for topic, at in resume.now.items()}
@@ -116,13 +120,16 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
                         topic, partition, effect.key, effect.body, header(effect, cut, self._source, now)
                     )
                 )
-        self._writer.send(outgoing)
+        with self._explained():
+            self._writer.send(outgoing)
         self._timings.count("records out", len(outgoing))
         self._timings.add("sink", began)
 
     def snapshot(self) -> bytes:
         began = time.perf_counter()
-        for topic, end in self._writer.flush().items():
+        with self._explained():
+            ends = self._writer.flush()
+        for topic, end in ends.items():
             self._end[topic] = max(self._end[topic], end)
         if self._seen:
             self._seen = {key: sent for key, sent in self._seen.items() if sent.cut > self._cut}
@@ -137,6 +144,25 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
 
     def close(self) -> None:
         self._writer.close()
+
+    def _check_latest(self) -> None:
+        run = self._run
+        if run.incarnation >= 0:
+            check_latest(run.brokers, run.order, run.incarnation)
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Who is fenced has a successor, which the order knows, or was away for too long."""
+        try:
+            yield
+        except Fenced as fenced:
+            with suppress(KafkaTrouble):
+                self._check_latest()
+            raise Interrupted(
+                f"the broker gave up a transaction of {fenced}: it was open for more than "
+                f"{TRANSACTION_MS // 1000} s, or a process that had been paused disturbed it. What was not "
+                "committed is sent again after a new start"
+            ) from None
 
 
 def _known(run: Run, durable: Points) -> bytes | None:

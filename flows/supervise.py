@@ -13,12 +13,11 @@ import subprocess
 import sys
 import time
 
+from flows.again import Restarts, say, wait_for_broker
 from flows.settings import Run
-from flows.worker import AGAIN, TROUBLE
+from flows.worker import AGAIN, INTERRUPTED, TROUBLE
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
-QUICK = 10.0  # a run shorter than this counts towards a crash loop
-MOST_QUICK = 5
 
 
 def supervise(run: Run, config: str, workers: int) -> int:
@@ -33,9 +32,9 @@ def supervise(run: Run, config: str, workers: int) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    quick = 0
+    restarts = Restarts()
     while True:
-        began = time.monotonic()
+        restarts.began = time.monotonic()
         children[:] = _start(run, config, workers)
         if run.stop.is_set():
             stop()
@@ -45,18 +44,19 @@ def supervise(run: Run, config: str, workers: int) -> int:
         if code == TROUBLE:
             return TROUBLE
         if code == AGAIN:
-            _say("an input topic has new partitions; all start again")
+            say("an input topic has new partitions; all start again")
             continue
-        quick = quick + 1 if time.monotonic() - began < QUICK else 0
-        if quick >= MOST_QUICK:
-            _say(f"{quick} crashes in a row, giving up; the cause is above")
+        pause = restarts.pause()
+        if pause is None:
+            say(f"{restarts.quick} crashes in a row, giving up; the cause is above")
             return 1
-        pause = min(10.0, 0.2 * 2**quick)
-        _say(
+        say(
             f"a worker ended with {_named(code)}; all start again from the last common epoch in {pause:.1f} s"
         )
         if run.stop.wait(pause):
             return 0
+        if code == INTERRUPTED and not wait_for_broker(run.brokers, run.stop):
+            return INTERRUPTED
 
 
 def _start(run: Run, config: str, workers: int) -> list[subprocess.Popen[bytes]]:
@@ -91,7 +91,8 @@ def _wait(children: list[subprocess.Popen[bytes]]) -> int:
             child.kill()
             child.wait()
     codes = [child.returncode for child in children]
-    return TROUBLE if TROUBLE in codes else cause or next((code for code in codes if code), 0)
+    known = next((code for code in (TROUBLE, INTERRUPTED) if code in codes), 0)
+    return known or cause or next((code for code in codes if code), 0)
 
 
 def _free_ports(count: int) -> list[int]:
@@ -107,10 +108,6 @@ def _free_ports(count: int) -> list[int]:
 
 def _named(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
-
-
-def _say(text: str) -> None:
-    print(f"oncue: {text}", file=sys.stderr, flush=True)
 
 
 def follow_parent() -> None:

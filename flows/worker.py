@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import sys
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
@@ -16,6 +16,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
 
 from flows import kafka
+from flows.again import say
 from flows.customer import topology
 from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
@@ -29,10 +30,11 @@ from schemas import topics
 from state.errors import StateError
 
 RECOVERY_PARTITIONS = 4
-CRASHED = 1  # the same command continues
-TROUBLE = 2  # exit code: something that a person has to mend
+# Exit codes. After all but TROUBLE the same command continues.
+TROUBLE = 2  # something that a person has to mend
 CLOCK_WENT_BACK = 75
 AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
+INTERRUPTED = 77  # the broker broke off what was under way
 
 
 def prepare(run: Run) -> None:
@@ -78,11 +80,17 @@ def prepare_recovery(folder: Path) -> None:
     init_db_dir(folder, RECOVERY_PARTITIONS)
 
 
-def work(run: Run, addresses: list[str] | None = None, index: int = 0) -> int:
-    """Run until the input ends or SIGTERM comes; the exit code."""
+def work(
+    run: Run,
+    addresses: list[str] | None = None,
+    index: int = 0,
+    anew: Callable[[], NoReturn] = lambda: os._exit(CLOCK_WENT_BACK),
+) -> int:
+    """Run until the input ends or SIGTERM comes; the exit code. `anew` is what to do when the clock of the
+    machine went back: Bytewax waits on it and would stand still."""
     signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
     signal.signal(signal.SIGINT, lambda *_: run.stop.set())
-    threading.Thread(target=_watch_the_clock, daemon=True).start()
+    threading.Thread(target=_watch_the_clock, args=(anew,), daemon=True).start()
     # Nearly all garbage dies by reference count. A full collection over the hot customers of a worker
     # stops it for up to a second, so only the young generation is looked through.
     gc.freeze()
@@ -103,40 +111,28 @@ def work(run: Run, addresses: list[str] | None = None, index: int = 0) -> int:
     return AGAIN if run.again and not run.stop.is_set() else 0
 
 
-def start_again(run: Run) -> NoReturn:
-    """Become the same command anew; the process id stays."""
-    print("oncue: an input topic has new partitions; starting again", file=sys.stderr, flush=True)
-    os.close(run.directory.lock_handle)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
-
-
 def explain(error: BaseException) -> int:
     """Print what a person needs of an error that ended the dataflow; the exit code."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph):
-            print(f"oncue: {cause}", file=sys.stderr, flush=True)
+            say(str(cause))
             return TROUBLE
         if isinstance(cause, Interrupted):
-            print(f"oncue: {cause}", file=sys.stderr, flush=True)
-            return CRASHED
+            say(str(cause))
+            return INTERRUPTED
         cause = cause.__cause__ or cause.__context__
     raise error
 
 
-def _watch_the_clock() -> None:
-    """Bytewax waits on the wall clock: after a step back it would stand still. End, to be restarted."""
+def _watch_the_clock(anew: Callable[[], NoReturn]) -> None:
     ahead = time.time() - time.monotonic()
     while True:
         time.sleep(1)
         now = time.time() - time.monotonic()
         if now < ahead - 5:
-            print(
-                f"oncue: the clock went back {ahead - now:.0f} s; this process ends to be started again",
-                file=sys.stderr,
-                flush=True,
-            )
-            os._exit(CLOCK_WENT_BACK)
+            say(f"the clock went back {ahead - now:.0f} s; this process starts again")
+            anew()
         ahead = now
 
 

@@ -21,12 +21,16 @@ from confluent_kafka import KafkaError, KafkaException
 from flows import kafka
 from flows.cloudevents import Headers
 from flows.kafka import Interrupted, KafkaTrouble, Place
-from flows.orderlog import Superseded
 from schemas.topics import LARGEST
 
 FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 VISIBLE = 60.0  # seconds until committed records must be readable
 TRANSACTION_MS = 120_000  # how long the broker may be away in the middle of a transaction
+
+
+class Fenced(RuntimeError):
+    """The broker takes no more from this writer: another of the same transactional id was opened, or the
+    broker itself gave up a transaction that took too long."""
 
 
 class Outgoing(NamedTuple):
@@ -41,7 +45,7 @@ class Writer:
     """`send` hands over, `flush` returns when all of it is committed, with the end offset per topic.
 
     Constructing one fences every older writer with the same transactional id and aborts what it left
-    open. Any failure is raised by the next `send` or `flush` as KafkaTrouble.
+    open. Any failure is raised by the next `send` or `flush`: KafkaTrouble, Fenced, else Interrupted.
     """
 
     def __init__(self, brokers: str, transactional_id: str, places: list[Place]) -> None:
@@ -61,7 +65,8 @@ class Writer:
         try:
             self._producer.init_transactions(60)
         except KafkaException as error:
-            raise KafkaTrouble(
+            kind = Interrupted if kafka.passing(error.args[0]) else KafkaTrouble
+            raise kind(
                 f"cannot open the transactional producer {transactional_id} on {brokers}: "
                 f"{error.args[0].str()}"
             ) from None
@@ -111,7 +116,10 @@ class Writer:
         }
         until = time.monotonic() + VISIBLE
         while late:
-            for place, seen in kafka.ends(self._reader, late).items():
+            answers = kafka.ends(self._reader, late)
+            if not answers:
+                until = time.monotonic() + VISIBLE  # the broker is away
+            for place, seen in answers.items():
                 if seen >= late[place]:
                     self._visible[place[0]] = late.pop(place)
             if late and time.monotonic() > until:
@@ -148,11 +156,10 @@ class Writer:
         if self._rejected is not None:
             codes.add(self._rejected[0].code())
         if codes & FENCED or "_FENCED" in repr(failure.args):
-            raise Superseded(f"another oncue took over the output of {self._id}; this one stops")
+            raise Fenced(self._id)
         why = failure.args[0].str() if isinstance(failure, KafkaException) else failure
         raise Interrupted(
-            f"the output of {self._id} failed: {why}. Start again with the same command: what was not "
-            "committed is sent again"
+            f"the output of {self._id} failed: {why}. What was not committed is sent again after a new start"
         ) from failure
 
     def _run(self) -> None:

@@ -3,11 +3,13 @@
 import pytest
 from confluent_kafka import Producer
 
-from flows.orderlog import Superseded
+from flows.kafka import Interrupted
+from flows.orderlog import OrderLog, Superseded
 from flows.settings import Run
 from flows.sink import Sink, SinkPartition
 from flows.worker import open_run
 from operators.effects import Effect
+from operators.order import Opened
 from schemas import topics
 from tests.brokers import Broker, RealBroker
 from tests.flows.conftest import Maker
@@ -205,16 +207,45 @@ def test_what_a_dead_predecessor_left_uncommitted_is_sent_again(kafka: RealBroke
     sink.close()
 
 
+def opened(scope: Scope, run: Run) -> Run:
+    """The run as one whose sequencer has announced itself."""
+    log = OrderLog(run.brokers, run.order, 0, -1, None)
+    log.read()
+    log.open(Opened("playbook", []))
+    run.incarnation = log.incarnation
+    return run
+
+
 def test_a_sink_that_was_taken_over_stops_and_adds_nothing(kafka: RealBroker, scoped: Maker) -> None:
     scope = scoped(kafka)
-    old = built(scope)
+    old = Sink(opened(scope, run_of(scope))).build_part("sink", "0", None)
     cut(old, 1)
     kept = old.snapshot()
-    new = built(scope, kept)
+    new = Sink(opened(scope, run_of(scope))).build_part("sink", "0", kept)
     cut(old, 2)
-    with pytest.raises(Superseded, match="another oncue took over the output"):
+    with pytest.raises(Superseded, match="another oncue took over"):
         old.snapshot()
     cut(new, 2)
     new.snapshot()
     assert ids(scope) == ["t1", "t2"]
     new.close()
+
+
+def test_a_sink_that_is_fenced_without_a_successor_is_to_be_started_again(
+    kafka: RealBroker, scoped: Maker
+) -> None:
+    """A process that had been paused while it opened its writers, and then saw that it was superseded."""
+    scope = scoped(kafka)
+    run = opened(scope, run_of(scope))
+    sink = Sink(run).build_part("sink", "0", None)
+    cut(sink, 1)
+    kept = sink.snapshot()
+    left_open(kafka, f"oncue-{scope.name}-sink-0", scope.topic("triggers"), b"{}")
+    cut(sink, 2)
+    with pytest.raises(Interrupted, match="What was not committed is sent again"):
+        sink.snapshot()
+    again = Sink(run).build_part("sink", "0", kept)
+    cut(again, 2)
+    again.snapshot()
+    assert ids(scope) == ["t1", "t2"]
+    again.close()
