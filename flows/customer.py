@@ -1,6 +1,6 @@
 """The topology of oncue on one page.
 
-Kafka: channel topics | moves, control
+Kafka: channel topics | moves, control, models
     sequence   one order per scope: cut -> `order` topic -> batch of (header, raw event)
     resolve    one, beside its source: identifiers -> customer; orders moves on a merge
     pack       one pack per customer shard; every cut reaches every shard

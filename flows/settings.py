@@ -52,6 +52,7 @@ class Run:
         self.order = topics.order(self.space)
         self.moves = topics.output(self.space, topics.MOVES)
         self.control = topics.output(self.space, topics.CONTROL)
+        self.models = topics.learning(self.scope, "models")
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -22,7 +22,19 @@ from flows.routing import BESIDE_SOURCE
 from flows.settings import Run
 from operators import headers, reference
 from operators.identifiers import Identifiers
-from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Batch, Cut, Front, Opened
+from operators.order import (
+    BAD,
+    COMMAND,
+    EVENT,
+    INTERNAL_TIME,
+    MODEL,
+    MOVE,
+    REFERENCE,
+    Batch,
+    Cut,
+    Front,
+    Opened,
+)
 from state.points import SEQUENCE, Points
 
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
@@ -69,8 +81,10 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **waking(run.brokers))
         self._group = Group(run.brokers, f"oncue-{run.space}")
         inputs = self._inputs()
-        counts = kafka.partitions(self._internals, [run.moves, run.control, run.order], run.brokers)
-        internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0)]
+        learnt = [(run.models, 0)] if run.playbook.churn is not None and run.plan is None else []
+        named_internal = [run.moves, run.control, run.order, *(topic for topic, _ in learnt)]
+        counts = kafka.partitions(self._internals, named_internal, run.brokers)
+        internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0), *learnt]
         self._places: list[Place] = inputs + internals
         self._names = [kafka.show(place) for place in self._places]
         self._index = {place: index for index, place in enumerate(self._places)}
@@ -363,6 +377,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                     front.add((newest[i], i, offset, BAD, arrived, (bad.reason, bad.detail), raw))
             elif self._places[i][0] == self._run.moves:
                 front.add((INTERNAL_TIME, i, offset, MOVE, arrived, None, raw))
+            elif self._places[i][0] == self._run.models:
+                front.add((INTERNAL_TIME, i, offset, MODEL, arrived, None, raw))
             else:
                 name = (message.key() or b"").decode(errors="replace")
                 front.add((INTERNAL_TIME, i, offset, COMMAND, arrived, name, raw))

@@ -21,12 +21,14 @@ from operators.order import Batch
 from operators.records import Record
 from operators.reference import Known
 from operators.resolve import Progress, Resolver
+from operators.scores import Taken
 from operators.timers import Alarm, Timers
 from state.cache import Cache
 from state.errors import StateError
 from state.store import Store
 
 META = b"!meta"
+MODELS = b"!models"
 # Changes are kept back, so that what changes again is written once; but not all of them until the snapshot,
 # which everything waits for. So from DRAIN_FROM of an epoch on, more are written than come.
 MOST_UNWRITTEN = 2_500
@@ -39,6 +41,7 @@ _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
 _unpack_known = msgspec.msgpack.Decoder(Known).decode
+_unpack_models = msgspec.msgpack.Decoder(list[Taken]).decode
 _unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
 
 
@@ -194,9 +197,12 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         self._timers = Timers(self._scan)
         raw = store.get(META)
         counts: Counts = _unpack_about(raw)[0] if raw else {}
+        models = store.get(MODELS)
         self._customers = Customers(
-            self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts, (StateError,)
-        )
+            self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts, (StateError,),
+            _unpack_models(models) if models else (),
+        )  # fmt: skip
+        self._models = self._customers.models  # as they are in the store
 
     def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
         began = time.perf_counter()
@@ -226,6 +232,9 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             self._versions.write_back()
             self._write_alarms()
             self._store.write([(META, _pack((self._customers.counts, self._watermark)))])
+            if self._customers.models is not self._models:
+                self._models = self._customers.models
+                self._store.write([(MODELS, _pack(self._models))])
         token = self._save(self._store)
         self._run.timings.pause("customer snapshot", began)
         return self._shard, token

@@ -15,6 +15,7 @@ from zlib import crc32
 import msgspec
 
 from operators import dedupe, effects, features, profiles, records, scores
+from operators.churn.published import Incompatible
 from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
@@ -26,6 +27,7 @@ from operators.operations import (
     EVENT,
     EXPECT,
     LEDGER_EVERY,
+    MODEL,
     MOVED,
     PASS,
     REFERENCE,
@@ -156,6 +158,8 @@ class Customers:
                     row = tally.row(op[1])
                     row["received"] += 1
                     row["accepted"] += 1
+            elif code == MODEL:
+                self._take(op)
             elif code == BAD:
                 tally.row(op[1])["received"] += 1
                 _, place, offset, arrived, stage, reason, detail, raw = op
@@ -177,6 +181,22 @@ class Customers:
         if pack.number % LEDGER_EVERY == 0 or pack.last:
             out.append(effects.ledger(pack.number, f"shard-{self._shard}", self.counts))
         return out
+
+    @property
+    def models(self) -> list[Taken]:
+        """The models that are taken, to be kept with the records."""
+        return self._scores.taken if self._scores is not None else []
+
+    def _take(self, op: Operation) -> None:
+        """A model was published. One that cannot be used is said so once; what was there stays."""
+        _, place, offset, owner, after, raw = op
+        if self._scores is not None:
+            try:
+                self._scores.take(after, raw)
+            except Incompatible as error:
+                if owner == self._shard:
+                    arrived = self._intents.arrived
+                    self._effects.append(effects.dead_model(place, offset, arrived, str(error), raw))
 
     def written(self, customers: Iterable[str]) -> None:
         """The records of these are in the store as they are now."""

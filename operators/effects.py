@@ -102,6 +102,15 @@ def dead_move(number: int, customer: str, arrived: int, error: str, record: byte
     )
 
 
+def dead_model(place: str, offset: int, arrived: int, error: str, original: bytes) -> Effect:
+    """A published model that cannot be used."""
+    where = f"{place}/{offset}"
+    body = outbound.DeadLetter("", -1, -1, "model", "incompatible", f"{where}: {error}", original)
+    return Effect(
+        topics.DEAD_LETTERS, f"dead:{where}", where, _json(body), "oncue.dead-letter", -1, arrived, where
+    )
+
+
 def dead_candidate(decision: Effect, detail: str) -> Effect:
     """A trigger's candidate that could not be decided; the original is the decision that says so."""
     body = outbound.DeadLetter("", -1, -1, "trigger", "condition-failed", detail, decision.body)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 # The first item of an operation, a tuple. Those up to MOVED are about the customer that is its second item.
-EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE = range(8)
+EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE, MODEL = range(9)
 Operation = tuple[Any, ...]
 
 LEDGER_EVERY = 256  # cuts

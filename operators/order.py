@@ -24,7 +24,7 @@ import msgspec
 
 # (event time, partition index, offset, kind, arrived, identifiers, reason or version, raw bytes or payload)
 Arrival = tuple[int, int, int, int, int, Any, Any]
-EVENT, MOVE, COMMAND, BAD, REFERENCE = range(5)
+EVENT, MOVE, COMMAND, BAD, REFERENCE, MODEL = range(6)
 INTERNAL_TIME = -1  # internal records sort before every event of their cut
 NEVER = 1 << 62
 
@@ -80,7 +80,7 @@ class Front:
     inputs
         Number of reference and channel partitions, indexes 0 to inputs - 1; these make the watermark.
     internals
-        Number of internal partitions (moves, control), which follow them.
+        Number of internal partitions (moves, control, models), which follow them.
     alignment
         How far, in ms of event time, a partition may run ahead of the slowest one.
     leading
@@ -191,7 +191,7 @@ class Front:
 
     def has(self, cut: Cut) -> bool:
         """Whether everything the cut names has arrived (when cuts are repeated from `order`)."""
-        return all(self.arrived_to[i] >= end for i, end in cut.ends.items())
+        return all(self.reached[i] >= end for i, end in cut.ends.items())
 
     def release(self, cut: Cut, run: int, places: list[str]) -> Batch:
         """Take the cut's events out, in (event time, partition, offset) order, internal ones first."""

@@ -9,18 +9,20 @@ import msgspec
 from operators import effects, operations
 from operators.identity import Blocked, BrokenGraph, Identities, Merge
 from operators.operations import LEDGER_EVERY, MoveBody, Operation, Pack
-from operators.order import BAD, EVENT, MOVE, REFERENCE, Batch
+from operators.order import BAD, EVENT, MODEL, MOVE, REFERENCE, Batch
 from schemas.outbound import Decision, Identity
 
 
 class Progress(msgspec.Struct, array_like=True):
-    """What resolve remembers beside the graph: moves under way and what came in per topic."""
+    """What resolve remembers beside the graph: moves under way, what came in per topic, and the newest event
+    time."""
 
     moves: int = 0
     open_moves: list[int] = []
     ended: bool = False
     announced: bool = False
     received: dict[str, int] = {}
+    newest: int = -1
 
 
 _decode_move = msgspec.msgpack.Decoder(MoveBody).decode
@@ -98,12 +100,20 @@ class Resolver:
                 told = (operations.REFERENCE, place, offset, owner, *keys)
                 for pack in packs:
                     pack.append(told)
+            elif kind == MODEL:
+                if raw:  # else an old one is no longer kept
+                    owner = crc32(f"{place}/{offset}".encode()) % shards
+                    after = max(self.progress.newest, batch.before)
+                    for pack in packs:
+                        pack.append((operations.MODEL, place, offset, owner, after, raw))
             elif kind == BAD:
                 received[index] += 1
                 reason, detail = keys
                 packs[crc32(f"{place}/{offset}".encode()) % shards].append(
                     (operations.BAD, place, offset, arrived, "header", reason, detail, raw)
                 )
+        if batch.events and batch.events[-1][0] > self.progress.newest:  # they are in the order of time
+            self.progress.newest = batch.events[-1][0]
         self._count(places, received)
         last = self._finish(packs, batch)
         return [

@@ -57,7 +57,8 @@ class Scores:
         model = published.read(raw)
         if self._scorers and model.version <= self._scorers[-1][1].version:
             return
-        scorer = published.scorer(model, self._definition.fingerprint, self._definition.inputs)
+        definition = self._definition
+        scorer = published.scorer(model, definition.fingerprint, definition.inputs)
         self._scorers = [*self._scorers, (after, scorer)][-KEPT:]
         self.taken = [*self.taken, (after, raw)][-KEPT:]
 

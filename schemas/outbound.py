@@ -158,7 +158,8 @@ class DeadLetter(msgspec.Struct, gc=False):
 
     Stages `header`, `resolve`, `event` and `customer` are about the event at topic/partition/offset.
     `trigger` is about a candidate whose condition failed, `original` is the decision that says so;
-    `merge` about a customer's record that could not be merged. These two have no topic.
+    `merge` about a customer's record that could not be merged; `model` about a published model that cannot
+    be used, the one before stays. These three have no topic.
     """
 
     topic: str

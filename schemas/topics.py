@@ -72,7 +72,8 @@ class Learning(NamedTuple):
 
 LEARNING = (
     Learning("churn-examples", OUTPUTS[CHURN_EXAMPLES].keyed_by, OUTPUTS[CHURN_EXAMPLES].settings),
-    Learning("models", "churn/version", {"cleanup.policy": "compact"} | _LARGE),
+    # A run that is repeated from its order takes the models that it took then: they must be there that long.
+    Learning("models", "churn/version", _COMPACT | {"min.compaction.lag.ms": str(400 * 86_400_000)} | _LARGE),
     Learning("model-metrics", "churn/version", {"retention.ms": "-1"}),
 )
 ORDER = "order"

@@ -24,16 +24,19 @@ from operators.effects import Effect
 from operators.identifiers import Identifiers
 from operators.identity import Cluster, Evidence, Identities
 from operators.operations import EXPECT, MOVED, RETIRE, MoveBody, Operation, Pack
-from operators.order import BAD, EVENT, INTERNAL_TIME, MOVE, REFERENCE, Arrival, Batch, Cut, Front
+from operators.order import BAD, EVENT, INTERNAL_TIME, MODEL, MOVE, REFERENCE, Arrival, Batch, Cut, Front
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.reference import Known
 from operators.resolve import Progress, Resolver
+from operators.scores import Taken
 from operators.timers import Alarm, Timers
 from schemas import topics
 from tests.outcome import Outcome
 
 Inputs = Mapping[str, Sequence[tuple[int, int, bytes]]]
+Models = Mapping[int, Sequence[tuple[int, bytes]]]  # number of a cut -> offset and body of the models in it
+NO_MODELS: Models = {}
 ALL = 1 << 30
 
 
@@ -45,10 +48,10 @@ class Step(NamedTuple):
     last: bool = False
 
 
-def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step]) -> Outcome:
+def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step], models: Models = NO_MODELS) -> Outcome:
     """The fold of input and cuts by one shard whose moves arrive before the next operation.
 
-    Offsets in `ends` of places that are no inputs (moves, control) are ignored.
+    Offsets in `ends` of places that are no inputs (moves, control, models) are ignored.
     """
     places = list(inputs)
     waiting = arrivals(playbook, inputs)
@@ -58,7 +61,10 @@ def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step]) -> Outcome:
     found: list[Effect] = []
     before = -1
     for number, step in enumerate(cuts, 1):
-        events: list[Arrival] = []
+        events: list[Arrival] = [
+            (INTERNAL_TIME, len(places), offset, MODEL, 0, None, raw)
+            for offset, raw in models.get(number, ())
+        ]
         for place in places:
             start, end = position[place], step.ends.get(place, 0)
             if end > start:
@@ -67,12 +73,17 @@ def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step]) -> Outcome:
                 events += rows[low:high]
                 position[place] = end
         events.sort(key=lambda one: one[:3])
-        batch = Batch(number, step.watermark, before, step.last, 0, places, events)
+        named = [*places, models_place(playbook)]
+        batch = Batch(number, step.watermark, before, step.last, 0, named, events)
         (pack,) = resolver.apply(batch)
         at_once = msgspec.structs.replace(pack, operations=_instantly(pack.operations, shard.store))
         found += shard.apply(at_once)
         before = step.watermark
     return Outcome(playbook, found, shard.store)
+
+
+def models_place(playbook: Playbook) -> str:
+    return f"{topics.learning(playbook.scope, 'models')}/0"
 
 
 def _instantly(operations: Iterable[Operation], store: Store) -> Iterator[Operation]:
@@ -212,12 +223,14 @@ class Shard:
     def __init__(
         self, playbook: Playbook, number: int, snapshot: bytes | None = None, unwritten: int = 0
     ) -> None:
-        saved, alarms, counts, known = _shard.decode(snapshot) if snapshot else ({}, [], {}, {})
+        saved, alarms, counts, known, models = _shard.decode(snapshot) if snapshot else ({}, [], {}, {}, [])
         self.store = Store(saved)
         self.known = KnownTable(known)
         self.alarms: set[Alarm] = set(alarms)
         self.timers = Timers(lambda low, high: [a for a in sorted(self.alarms) if low <= a[0] < high])
-        self.customers = Customers(playbook, number, self.store, self.timers, self.known, counts)
+        self.customers = Customers(
+            playbook, number, self.store, self.timers, self.known, counts, models=models
+        )
         self.inbox: list[Pack] = []
         self._unwritten, self._packs = unwritten, 0
 
@@ -241,11 +254,17 @@ class Shard:
     def encode(self) -> bytes:
         self.write()
         return msgspec.msgpack.encode(
-            (self.store.saved, sorted(self.alarms), self.customers.counts, self.known.saved)
+            (
+                self.store.saved,
+                sorted(self.alarms),
+                self.customers.counts,
+                self.known.saved,
+                self.customers.models,
+            )
         )
 
 
-_shard = msgspec.msgpack.Decoder(tuple[dict[str, bytes], list[Alarm], Counts, dict[str, bytes]])
+_shard = msgspec.msgpack.Decoder(tuple[dict[str, bytes], list[Alarm], Counts, dict[str, bytes], list[Taken]])
 _known = msgspec.msgpack.Decoder(Known)
 _tables = msgspec.msgpack.Decoder(Tables)
 _progress = msgspec.msgpack.Decoder(Progress)
@@ -272,13 +291,16 @@ class Simulation:
     """
 
     def __init__(
-        self, playbook: Playbook, inputs: Inputs, shards: int = 3, internals: int = 2, unwritten: int = 0
-    ) -> None:
+        self, playbook: Playbook, inputs: Inputs, shards: int = 3, internals: int = 2, unwritten: int = 0,
+        models: Models = NO_MODELS,
+    ) -> None:  # fmt: skip
         self.playbook = playbook
         self.inputs = inputs
         self.internals = internals
         self.unwritten = unwritten
+        self.models = models
         self.places = [*inputs, *(f"{playbook.scope}.moves/{i}" for i in range(internals))]
+        self.places.append(models_place(playbook))
         self.moves: list[list[bytes]] = [[] for _ in range(internals)]
         self.effects: dict[str, Effect] = {}
         self.twice: list[str] = []
@@ -286,7 +308,7 @@ class Simulation:
         self.cuts: list[Cut] = []
         self._arrivals = arrivals(playbook, inputs)
         self._repeating = False
-        self.front = Front(len(inputs), internals, playbook.times.alignment, leading(playbook, inputs))
+        self.front = Front(len(inputs), internals + 1, playbook.times.alignment, leading(playbook, inputs))
         self._start(Tables({}, {}, {}, {}), Progress(received={}), [None] * shards)
 
     def _start(self, tables: Tables, progress: Progress, shards: Sequence[bytes | None]) -> None:
@@ -297,6 +319,11 @@ class Simulation:
             for arrival in self._arrivals[place]:
                 if arrival[2] >= self.front.offsets[index]:
                     self.front.add(arrival)
+        last = len(self.places) - 1
+        for rows in self.models.values():
+            for offset, raw in rows:
+                if offset >= self.front.offsets[last]:
+                    self.front.add((INTERNAL_TIME, last, offset, MODEL, 0, None, raw))
         for index, log in enumerate(self.moves):
             for offset in range(self.front.offsets[len(self.inputs) + index], len(log)):
                 self._deliver(index, offset)
@@ -311,6 +338,9 @@ class Simulation:
             back = moves[index % len(moves)] if moves else ALL
             if (end := min(len(log), start + back)) > start:
                 ends[place] = end
+        rows = self.models.get(self.front.number + 1)
+        if rows:
+            ends[len(self.places) - 1] = rows[-1][0] + 1
         cut = Cut(0, self.front.number + 1, step.watermark, ends, len(ends), step.last)
         self.cuts.append(cut)
         self._run(cut, lagging)
@@ -344,7 +374,7 @@ class Simulation:
                 self.moves[index] = [raw for raw in log if _move_id(raw) in kept]
             self.effects = {id: effect for id, effect in self.effects.items() if id in kept}
         lead = leading(self.playbook, self.inputs)
-        self.front = Front(len(self.inputs), self.internals, self.playbook.times.alignment, lead)
+        self.front = Front(len(self.inputs), self.internals + 1, self.playbook.times.alignment, lead)
         self.front.resume(back_to.offsets, back_to.highest, back_to.cuts, back_to.watermark)
         self._start(_tables.decode(back_to.tables), _progress.decode(back_to.progress), back_to.shards)
         self._repeating = True

@@ -25,10 +25,12 @@ from flows import topics as making
 from operators import playbook as playbooks
 from schemas import topics
 from tests.crash.traffic import PARTITIONS, Message, playbook
+from tests.models import linear
 from tests.program import Program, until
 
 EPOCHS = ("100ms", "300ms", "700ms", "1500ms")
 IN_USE = "is in use by process"
+EVENTS_PER_MODEL = 1_000
 GAVE_UP = "crashes in a row, giving up"
 
 
@@ -54,6 +56,7 @@ class Scope:
             {"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
         )
         self._reader = kafka.consumer(brokers, self.name)
+        self._sent = 0
 
     def __enter__(self) -> Self:
         return self
@@ -66,10 +69,15 @@ class Scope:
         self._reader.close()
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Bring to the broker; returns when it has all of them."""
+        """Bring to the broker; returns when it has all of them. Now and then a model is learnt."""
         names = {**self.book.topics, **self.book.reference}
+        assert self.book.churn is not None
         for number, (source, partition, value) in enumerate(messages):
             self._producer.produce(names[source], value, partition=partition)
+            self._sent += 1
+            if self._sent % EVENTS_PER_MODEL == 0:
+                model = linear(self.book.churn.definition, self._sent, self._sent / 10_000, recency=0.3)
+                self._producer.produce(topics.learning(self.name, "models"), model, b"churn", partition=0)
             if number % 20_000 == 19_999:  # its queue holds 100,000
                 self._producer.flush(60)
         assert self._producer.flush(60) == 0, "the broker did not take the events"

@@ -30,7 +30,8 @@ def exact(scope: Scope, events: int) -> Findings:
     assert found.ledger_balanced
     assert found.events == events
     assert found.customers_compared > events / 20
-    for kind in ("triggers", "decisions", "dead_letters", "merges", "profiles", "open_carts"):
+    assert found.scored_by_models > 0
+    for kind in ("triggers", "decisions", "dead_letters", "merges", "profiles", "open_carts", "labels"):
         assert getattr(found, kind) > events / 200, f"{kind}: too few to prove anything"
     return found
 

@@ -47,6 +47,8 @@ _SHORT = (
     ("window: 30d", "window: 90s"),
     ("window: 365d", "window: 3m"),
     ("profiles: {every: 1h}", "profiles: {every: 10s}"),
+    ("horizon: 60d", "horizon: 12s"),
+    ("every: 7d", "every: 4s"),
 )
 # `hold`: these events are of long ago, an idle moment must not bring time to today. Small cuts, so that a
 # merge is under way for some of them.

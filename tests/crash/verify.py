@@ -32,10 +32,13 @@ from operators.resolve import Progress, shard_of
 from schemas import topics
 from state import reading
 from tests.outcome import Outcome
-from tests.simulate import Step, replay
+from tests.simulate import Models, Step, models_place, replay
 
 # What an oracle can foresee to the letter. Moves, ledger entries and commands are checked by their ids.
-DECIDED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES, topics.PROFILES)
+DECIDED = (
+    topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES, topics.PROFILES,
+    topics.CHURN_EXAMPLES,
+)  # fmt: skip
 READING = 120  # seconds
 _known = msgspec.msgpack.Decoder(Known).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
@@ -69,6 +72,8 @@ class Findings:
     dead_letters: int = 0
     merges: int = 0
     profiles: int = 0
+    labels: int = 0
+    scored_by_models: int = 0
     lost: int = 0
     duplicated: int = 0
     unexpected: int = 0
@@ -97,7 +102,7 @@ def verify(book: Playbook, brokers: str, state: Path) -> Findings:
     """Compare a run that has come to its end with what it must have come to."""
     found = Findings()
     inputs = read(brokers, book.inputs)
-    outputs = read(brokers, [topics.output(book.scope, code) for code in range(len(topics.OUTPUTS))])
+    outputs = read(brokers, [topics.output(book.scope, code) for code in book.outputs])
     markers, cuts = _cuts(read(brokers, [topics.order(book.scope)]), found)
     places = [(topic, p) for topic, p, _ in markers[0].partitions if topic in book.inputs]
     steps = _steps(markers, cuts)
@@ -106,6 +111,7 @@ def verify(book: Playbook, brokers: str, state: Path) -> Findings:
         book,
         {f"{t}/{p}": [(row.offset, row.arrived, row.value) for row in inputs[t, p]] for t, p in places},
         steps,
+        _models(book, brokers, steps),
     )
     found.events = sum(map(len, inputs.values()))
     _check_outputs(found, book, outputs, outcome)
@@ -114,6 +120,21 @@ def verify(book: Playbook, brokers: str, state: Path) -> Findings:
     total = sum(row["in"] for row in result.totals.values())
     found.ledger_balanced = result.balanced and total == found.events
     found.expect(found.ledger_balanced, f"the ledger says {result} of {found.events} events")
+    return found
+
+
+def _models(book: Playbook, brokers: str, steps: list[Step]) -> Models:
+    """By the number of the cut that let them in."""
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    if book.churn is None:
+        return found
+    topic, place = topics.learning(book.scope, "models"), models_place(book)
+    rows = iter(read(brokers, [topic])[topic, 0])
+    row = next(rows, None)
+    for number, step in enumerate(steps, 1):
+        while row is not None and row.offset < step.ends.get(place, 0):
+            found.setdefault(number, []).append((row.offset, row.value))
+            row = next(rows, None)
     return found
 
 
@@ -207,7 +228,7 @@ def _check_outputs(found: Findings, book: Playbook, outputs: Log, outcome: Outco
     """Every output once, in the partition of its key, with the body that the oracle foresaw."""
     scope = book.scope
     got: dict[int, dict[str, Row]] = {}
-    for code, about in enumerate(topics.OUTPUTS):
+    for code, about in book.outputs.items():
         mine = got[code] = {}
         ids: Counter[str] = Counter()
         for (topic, partition), rows in outputs.items():
@@ -258,6 +279,8 @@ def _check_outputs(found: Findings, book: Playbook, outputs: Log, outcome: Outco
     found.merges = len(outcome.identities)
     found.triggers, found.decisions = len(outcome.triggers), len(outcome.decisions)
     found.dead_letters = len(outcome.dead_letters)
+    found.labels = len(outcome.examples)
+    found.scored_by_models = sum(one.version > 0 for one in outcome.examples.values())
 
 
 def _moves(rows: Iterable[Row]) -> Iterator[MoveBody]:

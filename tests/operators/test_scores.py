@@ -14,8 +14,10 @@ from operators.playbook import BadPlaybook
 from schemas import topics
 from schemas.churn import Example
 from schemas.outbound import Profile
-from tests.events import RETAIL, at, event, retail, run, track
+from tests import models
+from tests.events import RETAIL, at, event, inputs, retail, run, track
 from tests.outcome import Outcome
+from tests.simulate import Simulation, cut_up
 
 DAY = 24 * 60  # minutes
 ANN, COOKIE = {"user": "ann"}, {"anonymous": "cookie"}
@@ -128,6 +130,30 @@ def test_a_score_that_cannot_be_found_is_a_dead_letter_and_the_order_counts(
     assert len(letters) == 4, "two orders, and a try a week"
     assert all("a defect deep in a model" in letter.detail for letter in letters)
     assert outcome.features_of(ANN_ID, at(2))["orders_lifetime"] == 2
+
+
+def test_a_model_scores_from_the_cut_it_comes_in_and_one_that_does_not_fit_is_reported_once() -> None:
+    shop = retail()
+    assert shop.churn is not None
+    definition = shop.churn.definition
+    other = definition._replace(horizon=1)
+    log = inputs([order(day * DAY) for day in range(5)])
+    taken = {
+        2: [(0, models.linear(definition, 7, bias=3.0))],
+        3: [(1, models.linear(other, 9)), (2, models.linear(definition, 6, bias=-3.0)), (3, b"")],
+        5: [(4, models.linear(definition, 11, bias=-3.0))],
+    }
+    simulation = Simulation(shop, log, models=taken)
+    versions = []
+    for step in cut_up(shop, log, [[1]] * 5):
+        simulation.cut(step)
+        simulation.crash(simulation.snapshot())
+        (record,) = (shard.store[ANN_ID] for shard in simulation.shards if ANN_ID in shard.store)
+        versions.append(record.part("churn").scored.version)
+    assert versions[:5] == [0, 7, 7, 7, 11]
+    (letter,) = simulation.finish().outcome().dead_letters.values()
+    assert (letter.stage, letter.reason, letter.topic) == ("model", "incompatible", "")
+    assert letter.detail.startswith("shop.models/0/1: model 9 was learnt for another definition of churn")
 
 
 def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:

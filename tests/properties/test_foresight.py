@@ -6,9 +6,10 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import models
 from tests.events import event
 from tests.properties.logs import Log, law, logs
-from tests.simulate import arrivals, replay
+from tests.simulate import Models, Simulation, arrivals, replay
 
 
 def until(log: Log, moment: int) -> Log:
@@ -57,3 +58,45 @@ def test_labels_come_a_horizon_after_the_score_for_both_kinds_alike(log: Log) ->
             part = record.part("churn")
             assert all(one.at + horizon > end for one in part.waiting)
             assert all(time <= record.part("core").last_seen for time in part.bought.times)
+
+
+@st.composite
+def published(draw: st.DrawFn, log: Log) -> Models:
+    """Some models, each in a cut; also one that comes twice, is older, or cannot be read."""
+    assert log.playbook.churn is not None
+    definition = log.playbook.churn.definition
+    found: dict[int, list[tuple[int, bytes]]] = {}
+    cuts = draw(st.lists(st.integers(1, len(log.steps)), max_size=3))
+    for offset, number in enumerate(sorted(cuts)):
+        version = draw(st.integers(1, 4))
+        raw = draw(
+            st.sampled_from([models.linear(definition, version, version / 2, recency=0.3), b"{}", b""])
+        )
+        found.setdefault(number, []).append((offset, raw))
+    return found
+
+
+@law
+@given(logs(), st.data(), st.sampled_from([1, 3]))
+def test_scores_depend_neither_on_shards_nor_on_how_long_moves_take_nor_on_crashes(
+    log: Log, data: st.DataObject, shards: int
+) -> None:
+    taken = data.draw(published(log))
+    returning = data.draw(st.lists(st.integers(0, 2), max_size=20))
+    troubles = data.draw(st.lists(st.sampled_from(["", "", "snapshot", "crash", "loss"]), max_size=9))
+    simulation = Simulation(log.playbook, log.inputs, shards, unwritten=2, models=taken)
+    last = simulation.snapshot()
+    for number, step in enumerate(log.steps):
+        simulation.cut(step, returning[number : number + 2])
+        match troubles[number : number + 1]:
+            case ["snapshot"]:
+                last = simulation.snapshot()
+            case ["crash"]:
+                simulation.crash(last)
+            case ["loss"]:
+                simulation.crash(last, uncommitted=True)
+    found, known = simulation.finish().outcome(), replay(log.playbook, log.inputs, log.steps, taken)
+    assert found.outputs() == known.outputs()
+    assert found.profiles == known.profiles
+    assert found.state() == known.state()
+    assert not simulation.altered

@@ -1,0 +1,37 @@
+"""Models of the tests, as the learning flow would publish them."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from operators.churn import published
+from operators.churn.definition import Definition
+from operators.churn.vector import Fitted
+from schemas.churn import FORMAT, Figures, Model
+
+
+def linear(definition: Definition, number: int, bias: float = 0.0, **weights: float) -> bytes:
+    """Version `number`: log-odds are `bias` and `weights` of inputs by name."""
+    fitted = Fitted()
+    return published.encode(
+        Model(
+            format=FORMAT,
+            river=version("river"),
+            version=number,
+            contestant="recursive",
+            labels=100,
+            trained_until=0,
+            definition=definition.fingerprint,
+            inputs=list(definition.inputs),
+            scorer={
+                "kind": "linear",
+                "bias": bias,
+                "weights": [weights.get(name, 0.0) for name in definition.inputs],
+                "means": [0.0] * len(definition.inputs),
+            },
+            fitted={"purchasing": list(fitted.purchasing), "spending": list(fitted.spending)},
+            calibration=[1.0, 0.0],
+            figures=Figures(100, 50, None, None, None, None),
+            why="a test",
+        )
+    )
