@@ -24,7 +24,7 @@ from operators.resolve import Progress, Resolver
 from operators.scores import Taken
 from operators.timers import Alarm, Timers
 from state.cache import Cache
-from state.errors import StateError
+from state.errors import StateError, unusable
 from state.store import Store
 
 META = b"!meta"
@@ -190,7 +190,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
     def _open(self, store: Store) -> None:
         self._store = store
         engine = self._run.playbook.engine
-        self._hot = Hot(store, b"c", Record.encode, records.decode, engine.hot_customers // engine.shards)
+        self._hot = Hot(store, b"c", Record.encode, _record, engine.hot_customers // engine.shards)
         self._versions = Versions(
             store, b"v", _pack, lambda _, raw: _unpack_known(raw), engine.hot_reference // engine.shards
         )
@@ -264,6 +264,14 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
     def _scan(self, low: int, high: int) -> Iterator[Alarm]:
         for key, _ in self._store.scan(b"t" + struct.pack(">q", low), b"t" + struct.pack(">q", high)):
             yield struct.unpack(">q", key[1:9])[0], key[9:].decode()
+
+
+def _record(id: str, raw: bytes) -> Record:
+    """What cannot be read is no fault of the event that asked for it."""
+    try:
+        return records.decode(id, raw)
+    except ValueError as error:
+        raise unusable(f"cannot read the record of customer {id}", error) from None
 
 
 def _alarm_key(alarm: Alarm) -> bytes:

@@ -19,9 +19,8 @@ from operators.churn.customer import Churn
 from operators.churn.definition import Definition
 from operators.dedupe import Seen
 from operators.features import Measured, Plan
+from operators.migrations import VERSION, bring_up
 from operators.patterns import Patterns
-
-VERSION = 1
 
 
 class Core(msgspec.Struct, array_like=True, gc=False):
@@ -140,10 +139,10 @@ class Record:
 
 
 def decode(id: str, raw: bytes) -> Record:
-    """A stored record. Raises ValueError for a version this program does not know."""
+    """A stored record. Raises ValueError when it is none, or of a version this program does not know."""
     version, parts = _decode_parts(raw)
     if version != VERSION:
-        raise ValueError(f"customer {id} is stored in format {version}; this program reads format {VERSION}")
+        parts = bring_up(id, version, parts)
     return Record(id, parts)
 
 

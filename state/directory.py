@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from state.errors import REBUILD, StateError, unusable
+from state.migrations import FORMAT, check
 
-FORMAT = 1
 PATIENCE = 5.0  # seconds that a lock may still be held by workers that are ending
 
 
@@ -52,16 +52,16 @@ class Directory:
         wanted = {"format": FORMAT, "scope": self.root.name, **fixed}
         known = about.exists()
         if known:
-            self._compare(_read(about), wanted)
+            found = _read(about)
+            check(found.get("format"), self.root)
+            self._compare(found, {**wanted, "format": found["format"]})
         try:
             self.recovery.mkdir(parents=True, exist_ok=True)
             if not any(self.recovery.iterdir()):
                 prepare(self.recovery)
             if known:
                 return
-            draft = about.with_suffix(".tmp")
-            draft.write_text(json.dumps(wanted, indent=2) + "\n")
-            draft.replace(about)
+            _write(about, wanted)
         except OSError as error:
             raise unusable(f"cannot make the state directory {self.root}", error) from None
 
@@ -84,6 +84,13 @@ class Directory:
         os.pwrite(handle, str(os.getpid()).encode(), 0)
         os.set_inheritable(handle, True)
         self._lock = handle
+        about = self.root / "oncue.json"
+        found = _read(about)
+        if found["format"] != FORMAT:  # earlier programs must not touch it from here on
+            try:
+                _write(about, {**found, "format": FORMAT})
+            except OSError as error:
+                raise unusable(f"cannot write in the state directory {self.root}", error) from None
 
     def remember(self, playbook: str) -> None:
         """Keep the playbook that the state is being made with beside it, for reading the state."""
@@ -133,6 +140,12 @@ def _locked(handle: int, until: float) -> bool:
             if time.monotonic() > until:
                 return False
             time.sleep(0.05)
+
+
+def _write(about: Path, what: dict[str, Any]) -> None:
+    draft = about.with_suffix(".tmp")
+    draft.write_text(json.dumps(what, indent=2) + "\n")
+    draft.replace(about)
 
 
 def _read(about: Path) -> dict[str, Any]:

@@ -50,16 +50,23 @@ class Place:
         return sorted(name for name in found if _NAME.fullmatch(name))
 
     def manifest(self, name: str) -> Manifest | None:
-        """None when there is none of that name, or it was never finished."""
+        """None when there is none of that name, or it was never finished. Raises StateError for a format from
+        the future."""
         with self._explained("cannot read the backups in"):
             try:
                 raw = self._fs.cat_file(self._manifest(name))
             except FileNotFoundError:
                 return None
         try:
-            return msgspec.json.decode(raw, type=Manifest)
+            found = msgspec.json.decode(raw, type=Manifest)
         except msgspec.DecodeError:
             return None
+        if found.format > FORMAT:
+            raise StateError(
+                f"the backup {name} in {self.url} is of format {found.format}, made by a newer oncue; "
+                f"this one reads formats up to {FORMAT}. Use the newer oncue, or another backup"
+            )
+        return found
 
     def sizes(self) -> dict[str, int]:
         """Bytes by sha256 of every file there."""

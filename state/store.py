@@ -27,6 +27,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from state import migrations
 from state.errors import MEND, StateError, unusable
 
 # A checkpoint's own name, its last write: RocksDB takes a MANIFEST that was cut short for a shorter history.
@@ -81,6 +82,7 @@ class Store:
         self._writing = WriteOptions()
         # A property, whatever the stub says.
         setattr(self._writing, "disable_wal", True)  # noqa: B010
+        migrations.bring_up(self, self._origin, new=self.saved is None)
 
     def get(self, key: bytes) -> bytes | None:
         try:
