@@ -43,7 +43,12 @@ from schemas import durations
 from schemas import topics as names
 from state.errors import StateError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, help="Real-time customer data engine.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,  # they may hold secrets
+    help="Real-time customer data engine.",
+)
 topics = typer.Typer(no_args_is_help=True, help="The topics of a scope.")
 app.add_typer(topics, name="topics")
 statecmd.register(app)

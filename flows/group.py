@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
+from flows import kafka
 from flows.kafka import Place
 
 PATIENCE = 3.0  # seconds for an answer; without a broker the offsets are simply older
@@ -23,16 +24,14 @@ class Group:
     """
 
     def __init__(self, brokers: str, name: str) -> None:
-        self._consumer = Consumer(
-            {
-                "bootstrap.servers": brokers,
-                "group.id": name,
-                "enable.auto.commit": False,
+        self._consumer = kafka.consumer(
+            brokers,
+            name,
+            **{
                 "session.timeout.ms": round(PATIENCE * 1000),
                 "heartbeat.interval.ms": 1000,
-                "log_level": 2,
                 "on_commit": self._answered,
-            }
+            },
         )
         self._asked: Offsets = []
         self._open = False

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
+from flows import security
 from schemas import topics
 
 Place = tuple[str, int]  # topic, partition
+Client = TypeVar("Client")
 Record = Any  # confluent_kafka.Message; its stubs call every accessor optional
 
 SOON = 10.0  # seconds a start waits for the broker before it gives up
+REMIND = 60.0  # seconds between two complaints about the same trouble
+_told = -REMIND
 
 
 class KafkaTrouble(RuntimeError):
@@ -26,9 +32,10 @@ class Interrupted(RuntimeError):
 
 def consumer(brokers: str, group: str, **more: Any) -> Consumer:
     """A consumer that is told its partitions and offsets, never jumps, and reads committed data only."""
-    return Consumer(
+    return _client(
+        Consumer,
+        brokers,
         {
-            "bootstrap.servers": brokers,
             "group.id": group,
             "enable.auto.commit": False,
             "enable.partition.eof": True,
@@ -40,47 +47,110 @@ def consumer(brokers: str, group: str, **more: Any) -> Consumer:
             "fetch.error.backoff.ms": 50,
             "reconnect.backoff.max.ms": 1000,
             "socket.nagle.disable": True,
-            "log_level": 2,
             **more,
-        }
+        },
     )
 
 
 def producer(brokers: str, **more: Any) -> Producer:
-    return Producer(
+    return _client(
+        Producer,
+        brokers,
         {
-            "bootstrap.servers": brokers,
             "enable.idempotence": True,
             "acks": "all",
             "linger.ms": 0,
             "reconnect.backoff.max.ms": 1000,
             "socket.nagle.disable": True,
-            "log_level": 2,
             **more,
-        }
+        },
+    )
+
+
+def admin(brokers: str) -> AdminClient:
+    return _client(AdminClient, brokers, {})
+
+
+def _client(kind: Callable[[dict[str, Any]], Client], brokers: str, settings: dict[str, Any]) -> Client:
+    """Every client of oncue is made here. Raises KafkaTrouble when it cannot connect with its settings."""
+    secure, wrong = security.settings()
+    if not wrong:
+        try:
+            return kind({"bootstrap.servers": brokers, "log_level": 2, **secure, **settings})
+        except KafkaException as error:
+            wrong = [error.args[0].str()]
+    raise KafkaTrouble(
+        "the settings for connecting to Kafka are wrong: " + "; ".join(wrong) + ". See docs/security.md"
     )
 
 
 def away(brokers: str, error: KafkaException) -> KafkaTrouble:
+    """In words, with the first thing that goes wrong on the way there."""
+    why = _heard(brokers) or error.args[0]
+    if refused(why):
+        return KafkaTrouble(
+            f"Kafka at {brokers} refuses this client: {why.str()}. Check security.protocol, certificates, "
+            "user and password (docs/security.md)"
+        )
     return KafkaTrouble(
-        f"no answer from Kafka at {brokers}: {error.args[0].str()}. "
+        f"no answer from Kafka at {brokers}: {why.str()}. "
         "Check --brokers, and that the broker runs and can be reached from here"
+    )
+
+
+def refused(error: KafkaError) -> bool:
+    """Nobody is away: this client is not let in."""
+    return error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL)
+
+
+def _heard(brokers: str) -> KafkaError | None:
+    """What a client says of its first attempt to connect; a client that works says nothing."""
+    heard: list[KafkaError] = []
+    client = producer(brokers, error_cb=heard.append)
+    until = time.monotonic() + 2
+    while not heard and time.monotonic() < until:
+        client.poll(0.1)
+    return heard[0] if heard else None
+
+
+def tell_refusal(error: KafkaError) -> None:
+    """An `error_cb` for a client that is there for long and would try again for ever without a word."""
+    global _told
+    if refused(error) and time.monotonic() > _told + REMIND:
+        _told = time.monotonic()
+        said = f"oncue: Kafka refuses this client, which goes on trying: {error.str()}"
+        print(said, file=sys.stderr, flush=True)
+
+
+def not_allowed(error: KafkaError) -> bool:
+    """An access control list forbids it."""
+    return error.code() in (
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     )
 
 
 def partitions(client: Consumer | Producer, names: list[str], brokers: str) -> dict[str, int]:
     """How many partitions each topic has. Raises KafkaTrouble naming every topic that is missing."""
     found: dict[str, int] = {}
-    missing = []
+    missing: list[str] = []
+    hidden: list[str] = []
     for name in names:
         try:
             about = client.list_topics(name, timeout=SOON).topics[name]
         except KafkaException as error:
             raise away(brokers, error) from None
         if about.error is not None:
-            missing.append(name)
+            (hidden if not_allowed(about.error) else missing).append(name)
         else:
             found[name] = len(about.partitions)
+    if hidden:
+        raise KafkaTrouble(
+            f"not allowed on {brokers}: {', '.join(hidden)}. Allow this client's user what docs/security.md "
+            "lists"
+        )
     if missing:
         raise KafkaTrouble(
             f"missing on {brokers}: {', '.join(missing)}. Make them with: oncue topics create "

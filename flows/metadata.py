@@ -23,7 +23,7 @@ _NO_ID = "AAAAAAAAAAAAAAAAAAAAAA"  # of brokers before 2.8
 
 def identities(brokers: str, topics: list[str]) -> dict[str, str]:
     """The id of each topic that has one; none at all on the embedded broker. Raises KafkaTrouble."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
+    admin = kafka.admin(brokers)
     try:
         if _is_embedded(admin):
             return {}
@@ -37,7 +37,7 @@ def identities(brokers: str, topics: list[str]) -> dict[str, str]:
 def is_embedded(brokers: str) -> bool:
     """Whether this is librdkafka's mock cluster. Raises KafkaTrouble."""
     try:
-        return _is_embedded(AdminClient({"bootstrap.servers": brokers, "log_level": 2}))
+        return _is_embedded(kafka.admin(brokers))
     except KafkaException as error:
         raise kafka.away(brokers, error) from None
 
@@ -65,7 +65,7 @@ class Watch:
         self._every = every
         self._next = 0.0
         self._open: dict[str, Future[Any]] = {}
-        self._admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2}) if self._counts else None
+        self._admin = kafka.admin(brokers) if self._counts else None
 
     def grown(self, now: float) -> bool:
         """Whether the last answer named a partition that is not read yet. No answer says nothing.

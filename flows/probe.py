@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from flows import kafka
+
 _LATEST = OffsetSpec.latest()
 
 
@@ -63,4 +65,4 @@ class Probe:
         return found
 
     def _client(self) -> AdminClient:
-        return AdminClient({"bootstrap.servers": self._brokers, "log_level": 2})
+        return kafka.admin(self._brokers)

@@ -441,7 +441,11 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             self._probe.ask(indexes, until)
 
 
-FETCH: dict[str, Any] = {"queued.min.messages": 20_000, "queued.max.messages.kbytes": 131_072}
+FETCH: dict[str, Any] = {
+    "queued.min.messages": 20_000,
+    "queued.max.messages.kbytes": 131_072,
+    "error_cb": kafka.tell_refusal,
+}
 
 
 def waking(brokers: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def create(playbook: Playbook, brokers: str, partitions: int = 4, replication: i
 
 def make(new: list[NewTopic], brokers: str, replication: int = -1) -> list[str]:
     """Make those that are missing; their names."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
+    admin = kafka.admin(brokers)
     made, wrong = [], []
     for topic in new:
         topic.replication_factor = replication
@@ -79,7 +79,7 @@ def make(new: list[NewTopic], brokers: str, replication: int = -1) -> list[str]:
 def differing(playbook: Playbook, brokers: str) -> list[str]:
     """Settings of topics that are there and not as a new topic would get them, in words. They are left as
     they are: somebody may have meant them. Raises KafkaTrouble."""
-    admin = AdminClient({"bootstrap.servers": brokers, "log_level": 2})
+    admin = kafka.admin(brokers)
     cluster = _cluster(admin, brokers)
     if cluster.controller_id not in cluster.brokers:
         return []  # the embedded broker has no settings

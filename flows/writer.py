@@ -157,6 +157,11 @@ class Writer:
             codes.add(self._rejected[0].code())
         if codes & FENCED or "_FENCED" in repr(failure.args):
             raise Fenced(self._id)
+        if self._rejected is not None and kafka.not_allowed(self._rejected[0]):
+            topic = self._rejected[1].topic()
+            raise KafkaTrouble(
+                f"{self._id} may not write to {topic}: allow its user what docs/security.md lists"
+            )
         why = failure.args[0].str() if isinstance(failure, KafkaException) else failure
         raise Interrupted(
             f"the output of {self._id} failed: {why}. What was not committed is sent again after a new start"

@@ -7,17 +7,20 @@ failure.
 import os
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
 
 import pytest
 
-from deploy.kafka.broker import Unavailable
+from deploy.kafka.broker import KafkaBroker, Unavailable
 from tests.brokers import Broker, EmbeddedBroker, RealBroker
 
+AnyBroker = TypeVar("AnyBroker", bound=KafkaBroker)
 
-@pytest.fixture(scope="session")
-def kafka() -> Iterator[RealBroker]:
-    """Apache Kafka, shared by the session: create topics under `scope`, leave the process alone."""
-    broker = RealBroker()
+
+@contextmanager
+def or_skipped(broker: AnyBroker) -> Iterator[AnyBroker]:
+    """The broker, running; without Java the tests that need it are skipped."""
     try:
         broker.start()
     except Unavailable as reason:
@@ -26,6 +29,13 @@ def kafka() -> Iterator[RealBroker]:
         pytest.skip(str(reason))
     yield broker
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[RealBroker]:
+    """Apache Kafka, shared by the session: create topics under `scope`, leave the process alone."""
+    with or_skipped(RealBroker()) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

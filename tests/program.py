@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +32,22 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 
 class Program:
     """One `oncue` process. `said` is what it wrote so far, to either stream. It has a group of its own, so
-    that `end` takes workers along with their supervisor. `first` is what it does before anything else."""
+    that `end` takes workers along with their supervisor. `first` is what it does before anything else; `env`
+    is added to the environment."""
 
-    def __init__(self, log: Path, *arguments: object, first: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *arguments: object,
+        first: Callable[[], None] | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self._log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "flows.cli", *map(str, arguments)],
                 cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
-                env={**os.environ, "RUST_BACKTRACE": "0", "PYTHONFAULTHANDLER": "1"},
+                env={**os.environ, "RUST_BACKTRACE": "0", "PYTHONFAULTHANDLER": "1", **(env or {})},
                 preexec_fn=lambda: (_die_with_parent(), first and first()),
             )  # fmt: skip
 

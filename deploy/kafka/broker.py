@@ -26,7 +26,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -169,10 +169,13 @@ class KafkaBroker:
         folder.mkdir(parents=True, exist_ok=True)
         data = folder.resolve() / "data"
         properties = folder / "server.properties"
-        properties.write_text(PROPERTIES.format(port=self.port, controller=free_port(), data=data))
+        properties.write_text(self._properties(port=self.port, controller=free_port(), data=data))
         if (data / "meta.properties").exists():
             return
         shutil.copytree(_formatted(), data, dirs_exist_ok=True)
+
+    def _properties(self, **places: object) -> str:
+        return PROPERTIES.format(**places)
 
     def _launch(self, folder: Path) -> None:
         command = _java(folder, self._options, ["kafka.Kafka", str(folder / "server.properties")])
@@ -328,6 +331,20 @@ def _logs(folder: Path) -> tuple[Path, Path]:
     return folder / "broker.log", folder / "console.log"
 
 
+def run(broker: KafkaBroker, address: Callable[[], str]) -> None:
+    """Start it, print its address, and stop it when nobody wants it any more."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
+    try:
+        with broker:
+            print(address(), flush=True)
+            _serve(broker)
+            if not broker.running():
+                sys.exit(f"the Kafka broker ended:\n{broker.log()}")
+    except RuntimeError as error:
+        sys.exit(str(error))
+
+
 def _serve(broker: KafkaBroker) -> None:
     """Return when nobody wants the broker any more, or when it has ended."""
     parent = os.getppid()
@@ -343,16 +360,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="keep the data here (default: temporary)")
     parser.add_argument("--port", type=int, metavar="N", help="listen here (default: a free port)")
     chosen = parser.parse_args()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: sys.exit(0))
-    try:
-        with KafkaBroker(chosen.data, chosen.port) as broker:
-            print(broker.bootstrap, flush=True)
-            _serve(broker)
-            if not broker.running():
-                sys.exit(f"the Kafka broker ended:\n{broker.log()}")
-    except RuntimeError as error:
-        sys.exit(str(error))
+    broker = KafkaBroker(chosen.data, chosen.port)
+    run(broker, lambda: broker.bootstrap)
 
 
 if __name__ == "__main__":

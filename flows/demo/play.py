@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from flows import demo, produce, tail
+from flows import demo, produce, security, tail
 from flows import topics as making
 from flows.balance import balance
 from flows.broker import Embedded
@@ -82,6 +82,7 @@ class Watch:
 def play(speed: float, json_file: Path | None) -> int:
     """Run it; 0 when the job ended by itself and well."""
     console = Console()
+    security.forget()
     with Embedded() as broker, tempfile.TemporaryDirectory(prefix="oncue-demo-") as folder:
         config = Path(folder) / "playbook.yaml"
         config.write_text(retail() + ENGINE)
