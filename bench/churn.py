@@ -184,7 +184,7 @@ def judge(rows: list[Example]) -> dict[str, Any]:
     """Of the scores that customers were given, not of any found out later."""
     at = np.array([row.at for row in rows])
     score = np.array([row.score for row in rows])
-    churned = np.array([row.churned for row in rows])
+    churned = np.array([row.label for row in rows])
     rules = {
         "recency": np.array([row.facts[0] for row in rows]),
         "frequency": -np.array([row.facts[1] for row in rows]),

@@ -22,7 +22,7 @@ State = Annotated[Path, typer.Option("--state", help="State directory.")]
 
 
 def register(app: typer.Typer) -> None:
-    """The learning flow brings River and numpy, a second to import: only these commands do."""
+    """River brings scipy, which takes seconds to import: only `learn` does."""
     models = typer.Typer(no_args_is_help=True, help="Models that foretell churn.")
     app.add_typer(models, name="models")
 
@@ -32,12 +32,15 @@ def register(app: typer.Typer) -> None:
         brokers: Brokers,
         state: State,
         once: Annotated[bool, typer.Option("--once", help="End where the examples end now.")] = False,
+        anew: Annotated[
+            bool, typer.Option("--anew", help="Forget what was learnt; learn from all examples again.")
+        ] = False,
     ) -> None:
         """Learn from churn examples and publish models, until SIGTERM. The same command continues."""
         from flows import learning
         from operators.churn.published import Incompatible
 
-        run = learning.prepare(playbook.load(config.read_text(), str(config)), brokers, state, once)
+        run = learning.prepare(playbook.load(config.read_text(), str(config)), brokers, state, once, anew)
         signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
         signal.signal(signal.SIGINT, lambda *_: run.stop.set())
         try:
@@ -75,6 +78,21 @@ def register(app: typer.Typer) -> None:
 
         model = chosen(_scope(config), brokers, version)
         print(msgspec.json.format(msgspec.json.encode(model), indent=2).decode())
+
+    @models.command()
+    def report(
+        config: Config,
+        brokers: Brokers,
+        out: Annotated[Path, typer.Option("--out", help="Where to write the page.")],
+    ) -> None:
+        """Write how well churn is foretold as a page: one HTML file, no network needed."""
+        from flows.models import reports
+        from operators.churn.report import page
+
+        scope = _scope(config)
+        found = reports(scope, brokers)
+        out.write_text(page(scope, "churn", found), encoding="utf-8")
+        print(f"{out}: {len(found)} reports, {found[-1].labels} labels")
 
     @models.command()
     def promote(config: Config, brokers: Brokers, contestant: str) -> None:

@@ -5,12 +5,13 @@ churn-examples (one partition: examples from the customer step, commands of oper
     learn      the learner: test every contestant, learn, publish; its snapshot is the learner itself
     publish    models (by version) | model-metrics
 
-What is published depends on the records and their order alone, and is keyed by its position among them.
-So a record that is published again after a crash is the same record, and readers go by the version.
+What is published depends on the records and their order alone, and its version is its position among
+them. So after a crash what is already there is known by its version, and is not published again.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 from datetime import timedelta
@@ -26,21 +27,21 @@ from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import run_main
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import TopicPartition
 
-from flows import kafka
-from flows.kafka import Interrupted, KafkaTrouble
+from flows import kafka, tail
+from flows.kafka import KafkaTrouble
+from flows.writer import Outgoing, Writer
 from operators.churn import frozen, published
 from operators.churn.definition import Churning
 from operators.churn.learner import Course, Learner, Output
 from operators.playbook import Playbook
 from schemas import topics
-from schemas.churn import Command, Example
+from schemas.churn import COMMAND, Command, Example
 from state.directory import Directory
 
 EPOCH = timedelta(seconds=2)
 PART = "churn"  # the one key, source partition and sink partition
-COMMAND = b"command"  # the record key of an operator's command
 
 Item = tuple[int, bytes | None, bytes]  # offset, key, value
 _example = msgspec.json.Decoder(Example).decode
@@ -58,13 +59,13 @@ class Learning(NamedTuple):
     stop: threading.Event
     once: bool
 
-    @property
-    def course(self) -> Course:
-        definition = self.churning.definition
-        return Course(
-            definition.inputs, definition.horizon, definition.fingerprint, version("river"),
-            self.churning.contestants, self.churning.champion, self.churning.terms,
-        )  # fmt: skip
+
+def course(churning: Churning) -> Course:
+    definition = churning.definition
+    return Course(
+        definition.inputs, definition.horizon, definition.fingerprint, version("river"),
+        churning.contestants, churning.champion, churning.terms,
+    )  # fmt: skip
 
 
 def topology(run: Learning) -> Dataflow:
@@ -76,8 +77,10 @@ def topology(run: Learning) -> Dataflow:
     return flow
 
 
-def prepare(playbook: Playbook, brokers: str, state: Path, once: bool = False) -> Learning:
-    """Check playbook, topics and state. Raises KafkaTrouble, StateError."""
+def prepare(
+    playbook: Playbook, brokers: str, state: Path, once: bool = False, anew: bool = False
+) -> Learning:
+    """Check playbook, topics and state. `anew`: forget what was learnt. Raises KafkaTrouble, StateError."""
     if playbook.churn is None:
         raise KafkaTrouble("the playbook has no section `churn`: there is nothing to learn")
     client = kafka.consumer(brokers, "oncue-check")
@@ -87,9 +90,16 @@ def prepare(playbook: Playbook, brokers: str, state: Path, once: bool = False) -
     finally:
         client.close()
     directory = Directory(state / "learning", playbook.scope)
-    directory.open({}, lambda folder: init_db_dir(folder, 1))
+    directory.open({}, _empty)
     directory.lock()
+    if anew:
+        shutil.rmtree(directory.recovery)
+        directory.open({}, _empty)
     return Learning(playbook.scope, playbook.churn, brokers, directory, threading.Event(), once)
+
+
+def _empty(recovery: Path) -> None:
+    init_db_dir(recovery, 1)
 
 
 def work(run: Learning) -> None:
@@ -118,7 +128,7 @@ class ExamplesPartition(StatefulSourcePartition[Item, int]):
         if self._next < first:
             raise KafkaTrouble(
                 f"{kafka.show(place)} begins at {first}, but the learner stands at {self._next}: what is "
-                "between was trimmed. Start with an empty --state to learn from what is left"
+                "between was trimmed. Run with --anew to learn from what is left"
             )
         self._client.assign([TopicPartition(*place, self._next)])
 
@@ -148,7 +158,8 @@ class Learn(StatefulBatchLogic[Item, Output, bytes]):
     """The learner ignores what it has taken already, so it may be newer than the source's snapshot."""
 
     def __init__(self, run: Learning, raw: bytes | None) -> None:
-        self._learner = Learner(run.course) if raw is None else frozen.thaw(raw, run.course)
+        what = course(run.churning)
+        self._learner = Learner(what) if raw is None else frozen.thaw(raw, what)
 
     def on_batch(self, values: list[Item]) -> tuple[list[Output], bool]:
         out: list[Output] = []
@@ -176,30 +187,62 @@ class Publish(FixedPartitionedSink[Output, None]):
 
 
 class PublishPartition(StatefulSinkPartition[Output, None]):
+    """Fences its predecessor first, then looks at what there is: nothing can be added behind its back."""
+
     def __init__(self, run: Learning) -> None:
-        self._models = topics.learning(run.scope, "models")
-        self._metrics = topics.learning(run.scope, "model-metrics")
-        self._producer = kafka.producer(run.brokers, **{"message.max.bytes": topics.LARGEST})
-        self._failed: list[str] = []
+        self._scope = run.scope
+        models, metrics = topics.learning(run.scope, "models"), topics.learning(run.scope, "model-metrics")
+        self._writer = Writer(run.brokers, f"oncue-learning-{run.scope}", [(models, 0), (metrics, 0)])
+        self._there = There(run.brokers, models, metrics)
+        self._writer.start()
 
     def write_batch(self, items: list[Output]) -> None:
-        for item in items:
-            key = f"churn/{item.version}"
-            if item.metrics is not None:
-                self._send(self._metrics, key, _encode(item.metrics))
-            else:
-                body = published.encode(item.model) if item.model is not None else None
-                self._send(self._models, key, body)
+        self._writer.send([record(item, self._scope) for item in items if self._there.lacks(item)])
 
     def snapshot(self) -> None:
-        """The epoch is not committed before the broker has all of it."""
-        if self._producer.flush(60) or self._failed:
-            raise Interrupted(f"models were not published: {(self._failed or ['time-out'])[0]}. Start again")
+        """The epoch is not committed before readers can see all of it."""
+        self._writer.flush()
 
-    def _send(self, topic: str, key: str, value: bytes | None) -> None:
-        self._producer.produce(topic, value, key.encode(), partition=0, on_delivery=self._delivered)
-        self._producer.poll(0)
+    def close(self) -> None:
+        self._writer.close()
 
-    def _delivered(self, error: KafkaError | None, message: kafka.Record) -> None:
-        if error is not None:
-            self._failed.append(f"{message.topic()}: {error.str()}")
+
+class There:
+    """What has been published before: the newest versions, and which models were said to be gone."""
+
+    def __init__(self, brokers: str, models: str, metrics: str) -> None:
+        self.model = self.metrics = 0
+        self.gone: set[str] = set()
+        for record in tail.history(brokers, [models], partitions=[0]):
+            key = (record.key() or b"").decode()
+            if record.value():
+                self.model = max(self.model, _version(key))
+            else:
+                self.gone.add(key)
+        for record in tail.history(brokers, [metrics], partitions=[0]):
+            self.metrics = max(self.metrics, _version((record.key() or b"").decode()))
+
+    def lacks(self, item: Output) -> bool:
+        if item.metrics is not None:
+            return item.version > self.metrics
+        if item.version != self.model:
+            return item.version > self.model
+        return bool(item.gone) and _key(item) not in self.gone
+
+
+def record(item: Output, scope: str) -> Outgoing:
+    """As it is published."""
+    if item.metrics is not None:
+        return Outgoing(topics.learning(scope, "model-metrics"), 0, _key(item), _encode(item.metrics), [])
+    body = published.encode(item.model) if item.model is not None else None
+    return Outgoing(topics.learning(scope, "models"), 0, _key(item), body, [])
+
+
+def _key(item: Output) -> str:
+    return f"churn/{item.gone or item.version}"
+
+
+def _version(key: str) -> int:
+    """Of the key `churn/VERSION`."""
+    number = key.rpartition("/")[2]
+    return int(number) if number.isdigit() else 0

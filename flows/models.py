@@ -6,11 +6,10 @@ import msgspec
 
 from flows import kafka, tail
 from flows.kafka import SOON, KafkaTrouble
-from flows.learning import COMMAND
 from operators.churn import published
 from operators.churn.published import Incompatible
 from schemas import topics
-from schemas.churn import Command, Model
+from schemas.churn import COMMAND, Command, Metrics, Model
 
 
 def kept(scope: str, brokers: str) -> list[Model]:
@@ -37,6 +36,21 @@ def chosen(scope: str, brokers: str, version: int | None) -> Model:
         raise KafkaTrouble(f"{topics.learning(scope, 'models')} has no model yet; the rule serves")
     versions = ", ".join(str(model.version) for model in there) or "none"
     raise KafkaTrouble(f"there is no model {version}; kept are {versions}")
+
+
+def reports(scope: str, brokers: str) -> list[Metrics]:
+    """How the learning flow did, oldest first. Raises KafkaTrouble when it has not said anything yet."""
+    topic = topics.learning(scope, "model-metrics")
+    try:
+        found = [
+            msgspec.json.decode(record.value(), type=Metrics)
+            for record in tail.history(brokers, [topic], partitions=[0])
+        ]
+    except msgspec.MsgspecError as error:
+        raise KafkaTrouble(f"{topic} holds what this program cannot read: {error}") from None
+    if not found:
+        raise KafkaTrouble(f"{topic} has no report yet: `oncue learn` writes one about each step in time")
+    return found
 
 
 def send(scope: str, brokers: str, command: Command) -> None:

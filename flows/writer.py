@@ -37,7 +37,7 @@ class Outgoing(NamedTuple):
     topic: str
     partition: int
     key: str
-    value: bytes
+    value: bytes | None
     headers: Headers
 
 
@@ -206,7 +206,7 @@ class Writer:
                         producer.poll(0.1)
                     except KafkaException as error:
                         if error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE:
-                            raise _too_large(topic, len(value)) from None
+                            raise _too_large(topic, len(value or b"")) from None
                         raise
             _insist(producer.commit_transaction)
         except KafkaException:

@@ -9,18 +9,19 @@ from typing import Any, Literal
 
 import msgspec
 
+COMMAND = b"command"  # the record key of an operator's command among the examples
 FORMAT = 1  # of Model.scorer; raised when a program of before could misread it
 
 
 class Example(msgspec.Struct, gc=False):
-    """What was known of a customer at `at`, and whether they churned by `known_at`. `score` is what they
-    were told to be then, by model `version`."""
+    """What was known of a customer at `at`, and what had become of it by `known_at`. `label`: they churned,
+    or ordered where that is foretold. `score`: the probability they were given then, by model `version`."""
 
     customer: str
     at: int
     known_at: int
     facts: tuple[float, ...]
-    churned: bool
+    label: bool
     score: float
     version: int
     segment: str
@@ -39,11 +40,11 @@ class Figures(msgspec.Struct, gc=False):
     """Prequential quality: every prediction is of a model as it was when the customer was scored.
 
     `auc`: area under the ROC curve; `log_loss` in nats; `ece`: expected calibration error over 10 bins
-    of equal width; `lift`: churn rate among the 10 % with the highest scores over the rate of all.
+    of equal width; `lift`: share of positive labels among the 10 % with the highest scores over that of all.
     None where too few of either kind were seen."""
 
     labels: int
-    churned: int
+    positive: int
     auc: float | None
     log_loss: float | None
     ece: float | None
@@ -76,7 +77,9 @@ class Model(msgspec.Struct, gc=False):
 class Metrics(msgspec.Struct, gc=False):
     """How all contestants did on the labels since the report before this one. `figures`: contestant ->
     segment ("all" for everybody) -> figures; `total`: since the beginning. `curve`: of the champion, 10
-    bins of (labels, mean score, churn rate). `drifts`: contestants whose loss changed (ADWIN)."""
+    bins of (labels, mean score, share of positive labels); `tenths`: (labels, positive ones) by its score,
+    highest tenth first; `weights`: by input, how far it moved a score on average, in log-odds, and from -1
+    to 1 whether large values raise it. `drifts`: contestants whose loss changed (ADWIN)."""
 
     version: int
     at: int
@@ -85,5 +88,7 @@ class Metrics(msgspec.Struct, gc=False):
     figures: dict[str, dict[str, Figures]]
     total: dict[str, Figures]
     curve: list[tuple[int, float, float]]
+    tenths: list[tuple[float, float]]
+    weights: dict[str, tuple[float, float]]
     drifts: list[str]
     events: list[str]

@@ -16,7 +16,7 @@ Aggregate = Literal[
 ]  # fmt: skip
 Unit = Literal["money", "number", "text"]
 
-Contestant = Literal["recursive", "logistic", "tree", "forest", "ensemble"]
+Contestant = Literal["recursive", "curved", "logistic", "tree", "forest", "ensemble"]
 
 
 class Section(msgspec.Struct, forbid_unknown_fields=True):

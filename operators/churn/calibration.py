@@ -29,10 +29,10 @@ class Platt(msgspec.Struct, array_like=True):
     gain: float = 0.0
 
 
-def learn(platt: Platt, odds: float, churned: bool) -> None:
+def learn(platt: Platt, odds: float, label: bool) -> None:
     """`odds`: the uncalibrated log-odds of a score whose label is now known."""
     mended = platt.slope * odds + platt.shift
-    platt.gain += (_loss(odds, churned) - _loss(mended, churned) - platt.gain) / MEMORY
+    platt.gain += (_loss(odds, label) - _loss(mended, label) - platt.gain) / MEMORY
     p = 1 / (1 + exp(-max(-30.0, min(30.0, mended))))
     certainty = p * (1 - p)
     first = platt.a * odds + platt.b
@@ -41,7 +41,7 @@ def learn(platt: Platt, odds: float, churned: bool) -> None:
     platt.a -= certainty * scale * first * first
     platt.b -= certainty * scale * first * second
     platt.c -= certainty * scale * second * second
-    error = (1.0 if churned else 0.0) - p
+    error = (1.0 if label else 0.0) - p
     platt.slope = max(0.2, min(5.0, platt.slope + scale * first * error))
     platt.shift += scale * second * error
 
@@ -51,6 +51,6 @@ def used(platt: Platt) -> tuple[float, float]:
     return (platt.slope, platt.shift) if platt.gain >= WORTH else (1.0, 0.0)
 
 
-def _loss(odds: float, churned: bool) -> float:
-    odds = -odds if churned else odds
+def _loss(odds: float, label: bool) -> float:
+    odds = -odds if label else odds
     return log1p(exp(odds)) if odds < 30 else odds

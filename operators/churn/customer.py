@@ -110,7 +110,7 @@ def examples(churn: Churn, now: int, definition: Definition) -> list[Example]:
                 at=one.at,
                 known_at=one.at + definition.horizon,
                 facts=facts,
-                churned=not one.back,
+                label=not one.back,
                 score=one.score,
                 version=one.version,
                 segment=vector.segment(facts),

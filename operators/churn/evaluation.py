@@ -18,10 +18,10 @@ LEAST = 20  # of both kinds, or there is no saying
 
 
 class Tally(msgspec.Struct, array_like=True):
-    """`stayed`, `churned`: labels by score. `sums`: of the scores, by tenth. `loss`: sum of log losses."""
+    """`no`, `yes`: labels by score. `sums`: of the scores, by tenth. `loss`: sum of log losses."""
 
-    stayed: list[int]
-    churned: list[int]
+    no: list[int]
+    yes: list[int]
     sums: list[float]
     loss: float = 0.0
 
@@ -30,15 +30,15 @@ def empty() -> Tally:
     return Tally([0] * BINS, [0] * BINS, [0.0] * 10)
 
 
-def add(tally: Tally, score: float, churned: bool) -> float:
+def add(tally: Tally, score: float, label: bool) -> float:
     """Count a label; its log loss."""
     index = min(int(score * BINS), BINS - 1)
     tally.sums[index * 10 // BINS] += score
-    if churned:
-        tally.churned[index] += 1
+    if label:
+        tally.yes[index] += 1
         loss = -log(max(score, 1e-6))
     else:
-        tally.stayed[index] += 1
+        tally.no[index] += 1
         loss = -log(max(1 - score, 1e-6))
     tally.loss += loss
     return loss
@@ -47,56 +47,62 @@ def add(tally: Tally, score: float, churned: bool) -> float:
 def together(tallies: Iterable[Tally]) -> Tally:
     whole = empty()
     for tally in tallies:
-        whole.stayed = [a + b for a, b in zip(whole.stayed, tally.stayed, strict=True)]
-        whole.churned = [a + b for a, b in zip(whole.churned, tally.churned, strict=True)]
+        whole.no = [a + b for a, b in zip(whole.no, tally.no, strict=True)]
+        whole.yes = [a + b for a, b in zip(whole.yes, tally.yes, strict=True)]
         whole.sums = [a + b for a, b in zip(whole.sums, tally.sums, strict=True)]
         whole.loss += tally.loss
     return whole
 
 
 def figures(tally: Tally) -> Figures:
-    stayed, churned = sum(tally.stayed), sum(tally.churned)
-    labels = stayed + churned
-    known = min(stayed, churned) >= LEAST
+    no, yes = sum(tally.no), sum(tally.yes)
+    labels = no + yes
+    known = min(no, yes) >= LEAST
     return Figures(
         labels=labels,
-        churned=churned,
-        auc=_auc(tally, stayed, churned) if known else None,
+        positive=yes,
+        auc=_auc(tally, no, yes) if known else None,
         log_loss=tally.loss / labels if labels else None,
         ece=sum(abs(mean - rate) * n for n, mean, rate in curve(tally)) / labels if labels else None,
-        lift=_lift(tally, labels, churned) if known else None,
+        lift=tenths(tally)[0][1] / (labels / 10) / (yes / labels) if known else None,
     )
 
 
 def curve(tally: Tally) -> list[tuple[int, float, float]]:
-    """(labels, mean score, churn rate) of each tenth of the scale."""
+    """(labels, mean score, share of positive labels) of each tenth of the scale."""
     width = BINS // 10
     found = []
     for tenth in range(10):
         part = slice(tenth * width, (tenth + 1) * width)
-        gone = sum(tally.churned[part])
-        n = gone + sum(tally.stayed[part])
+        gone = sum(tally.yes[part])
+        n = gone + sum(tally.no[part])
         found.append((n, tally.sums[tenth] / n if n else 0.0, gone / n if n else 0.0))
     return found
 
 
-def _auc(tally: Tally, stayed: int, churned: int) -> float:
+def _auc(tally: Tally, no: int, yes: int) -> float:
     below = pairs = 0.0
-    for calm, gone in zip(tally.stayed, tally.churned, strict=True):
+    for calm, gone in zip(tally.no, tally.yes, strict=True):
         pairs += gone * (below + calm / 2)
         below += calm
-    return pairs / (stayed * churned)
+    return pairs / (no * yes)
 
 
-def _lift(tally: Tally, labels: int, churned: int) -> float:
-    """The bin that the tenth ends in counts by its share."""
-    left = labels / 10
-    caught = 0.0
-    for calm, gone in zip(reversed(tally.stayed), reversed(tally.churned), strict=True):
-        n = calm + gone
-        if n >= left:
-            caught += gone * left / n if n else 0.0
-            break
-        caught += gone
-        left -= n
-    return caught / (labels / 10) / (churned / labels)
+def tenths(tally: Tally) -> list[tuple[float, float]]:
+    """(labels, positive ones) of each tenth of the labels by score, highest first. A bin that two tenths
+    share counts in both by its part."""
+    size = (sum(tally.no) + sum(tally.yes)) / 10
+    if not size:
+        return [(0.0, 0.0)] * 10
+    found: list[tuple[float, float]] = []
+    n = caught = 0.0
+    for calm, gone in zip(reversed(tally.no), reversed(tally.yes), strict=True):
+        left = float(calm + gone)
+        while left and n + left >= size and len(found) < 9:
+            part = (size - n) / (calm + gone)
+            found.append((size, caught + part * gone))
+            left -= size - n
+            n = caught = 0.0
+        n += left
+        caught += gone * left / (calm + gone) if left else 0.0
+    return [*found, (n, caught)]

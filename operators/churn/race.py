@@ -6,7 +6,9 @@ customers, not by what it knows by now.
 
 from __future__ import annotations
 
-from river import drift
+from typing import Any
+
+import msgspec
 
 from operators.churn.definition import Terms
 
@@ -16,14 +18,14 @@ WORST = 3.0  # nats; ADWIN is told losses as parts of this
 TOGETHER = 20  # labels; ADWIN is told their mean, which it takes no longer to see a change in
 
 
-class Window:
-    """Mean loss over the newest labels, in blocks."""
+class Window(msgspec.Struct, array_like=True):
+    """Mean loss over the newest labels, in blocks of `block` labels. `open`: the sum of the `n` losses of
+    the block that is not full yet."""
 
-    def __init__(self, labels: int) -> None:
-        self.block = max(1, labels // BLOCKS)
-        self.blocks: list[float] = []
-        self.open = 0.0
-        self.n = 0
+    block: int
+    blocks: list[float] = []
+    open: float = 0.0
+    n: int = 0
 
     def add(self, loss: float) -> None:
         self.open += loss
@@ -41,14 +43,26 @@ class Window:
         self.blocks, self.open, self.n = [], 0.0, 0
 
 
+class Standing(msgspec.Struct, array_like=True):
+    """A race as it stands, but for River's detectors."""
+
+    champion: str
+    windows: dict[str, Window]
+    sums: dict[str, float]
+    labels: int
+    drifted: list[str]
+
+
 class Race:
     """`champion` may change with every label; `add` says why when it does."""
 
     def __init__(self, names: tuple[str, ...], champion: str, terms: Terms) -> None:
+        from river import drift  # brings scipy: a second or two, only for who learns
+
         self.terms = terms
         self.champion = champion
-        self.windows = {name: Window(terms.labels) for name in names}
-        self.detectors = {name: drift.ADWIN() for name in names}
+        self.windows = {name: Window(max(1, terms.labels // BLOCKS)) for name in names}
+        self.detectors: dict[str, Any] = {name: drift.ADWIN() for name in names}
         self.sums = dict.fromkeys(names, 0.0)
         self.labels = 0
         self.drifted: list[str] = []
@@ -66,6 +80,16 @@ class Race:
         if window.n == 0:
             return self._replace(BLOCKS, self.terms.margin, "promoted: better than {old} ({was:.3f})")
         return None
+
+    def keep(self) -> Standing:
+        return Standing(self.champion, self.windows, self.sums, self.labels, self.drifted)
+
+    def restore(self, standing: Standing, detectors: dict[str, Any]) -> None:
+        """Go on from what was kept."""
+        self.champion, self.windows, self.sums, self.labels, self.drifted = (
+            standing.champion, standing.windows, standing.sums, standing.labels, standing.drifted,
+        )  # fmt: skip
+        self.detectors = detectors
 
     def _degraded(self) -> bool:
         """Tell ADWIN; whether it sees that the champion's loss has risen."""

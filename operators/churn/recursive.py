@@ -15,11 +15,22 @@ import math
 from collections.abc import Hashable
 from typing import Any
 
+import msgspec
 import numpy as np
 from river import base
 
 FLOOR = 0.01
 WARM = 50  # labels that only teach means and variances
+
+
+class Weights(msgspec.Struct, array_like=True):
+    """All that a RecursiveLogistic has learnt. `covariance` row by row."""
+
+    n: int
+    means: list[float]
+    squares: list[float]
+    weights: list[float]
+    covariance: list[float]
 
 
 class RecursiveLogistic(base.Classifier):
@@ -44,6 +55,12 @@ class RecursiveLogistic(base.Classifier):
         self.weights = np.zeros(size + 1)
         self.covariance = np.eye(size + 1) * prior
         self.covariance[0, 0] = 1.0  # the base rate is learnt faster
+        # Results go where there is room already: a third of the time of making arrays anew.
+        self._off = np.zeros(size)
+        self._scale = np.zeros(size)
+        self._reach = np.zeros(size + 1)
+        self._change = np.zeros((size + 1, size + 1))
+        self._z = np.ones(size + 1)
 
     def predict_proba_one(self, x: dict[Hashable, Any], **_: Any) -> dict[bool | str | int, float]:
         z = self._standardised(np.array([x[name] for name in self.inputs]))
@@ -56,20 +73,28 @@ class RecursiveLogistic(base.Classifier):
     def learn(self, x: np.ndarray, y: bool) -> None:
         """As learn_one, from the inputs in their order."""
         self.n += 1
-        off = x - self.means
-        self.means += off / self.n
-        self.squares += off * (x - self.means)
+        off, scale = self._off, self._scale
+        np.subtract(x, self.means, out=off)
+        np.divide(off, self.n, out=scale)
+        self.means += scale
+        np.subtract(x, self.means, out=scale)
+        off *= scale
+        self.squares += off
         if self.n <= WARM:
             return
         z = self._standardised(x)
-        p = _sigmoid(float(self.weights @ z))
+        reach, change = self._reach, self._change
+        p = _sigmoid(float(self.weights.dot(z)))
         certainty = p * (1 - p)
-        reach = self.covariance @ z
-        step = reach / (1 + certainty * float(z @ reach))
-        self.covariance -= (reach * certainty)[:, None] * step
+        np.dot(self.covariance, z, out=reach)
+        gain = 1 / (1 + certainty * float(z.dot(reach)))
+        np.multiply(reach[:, None], reach, out=change)
+        change *= certainty * gain
+        self.covariance -= change
         if self.memory < 1:
             self.covariance /= self.memory
-        self.weights += step * (float(y) - p)
+        reach *= gain * (float(y) - p)
+        self.weights += reach
 
     def linear(self) -> tuple[float, list[float], list[float]]:
         """Bias and weights for inputs as they come, and the inputs' means."""
@@ -78,9 +103,31 @@ class RecursiveLogistic(base.Classifier):
         bias = float(self.weights[0]) - float(weights @ self.means)
         return bias, weights.tolist(), self.means.tolist()
 
+    def keep(self) -> Weights:
+        return Weights(
+            self.n, self.means.tolist(), self.squares.tolist(), self.weights.tolist(),
+            self.covariance.ravel().tolist(),
+        )  # fmt: skip
+
+    def restore(self, kept: Weights) -> None:
+        """Go on from what was kept. Raises ValueError when it is of other inputs."""
+        self.n = kept.n
+        for mine, theirs in (
+            (self.means, kept.means), (self.squares, kept.squares), (self.weights, kept.weights),
+            (self.covariance.reshape(-1), kept.covariance),
+        ):  # fmt: skip
+            if len(mine) != len(theirs):
+                raise ValueError(f"{len(theirs)} numbers where there are {len(mine)}")
+            mine[:] = theirs
+
     def _standardised(self, x: np.ndarray) -> np.ndarray:
-        z = np.ones(len(x) + 1)
-        z[1:] = (x - self.means) / np.sqrt(self.squares / max(self.n, 1) + FLOOR)
+        """With a one in front. The same array each time."""
+        scale, z = self._scale, self._z
+        np.divide(self.squares, max(self.n, 1), out=scale)
+        scale += FLOOR
+        np.sqrt(scale, out=scale)
+        np.subtract(x, self.means, out=z[1:])
+        z[1:] /= scale
         return z
 
 

@@ -4,22 +4,25 @@ A scorer is what is left of a model when it no longer learns. All kinds work in 
 which input moved a score how far from the population's average, so every score has its reasons:
 
     linear   bias + sum of weight x input; moved by weight x (input - mean)
+    curves   the same with curves in place of slopes, and slopes that depend on flags
     trees    mean of the trees' leaves; moved by what each step down a path changed (Saabas, 2014)
     mean     mean of other scorers
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from math import exp
 from operator import mul, sub
 from typing import Any, NamedTuple, Protocol
 
+from operators.churn.btyd import Purchasing, Spending
 from operators.churn.vector import INPUTS, Fitted
 
 
 class Function(Protocol):
-    """Log-odds of churn from inputs. `moves`: how far each input moved them from the population's average.
+    """Log-odds of a positive label. `moves`: how far each input moved them from the population's average.
     `above`: whether it did so by being large."""
 
     def raw(self, inputs: Sequence[float]) -> float: ...
@@ -91,6 +94,77 @@ class Trees:
         return {"kind": "trees", "trees": [[list(node) for node in tree] for tree in self.trees]}
 
 
+class Curves:
+    """A curve for each number, straight between its knots, and for each flag that is up a slope of its own
+    for some numbers. `weights` and `means` are of the `size` inputs, then of the `bends` (input, knot), each
+    worth what the input exceeds its knot by, then of the `crosses` (flag, number), each worth their product.
+    A cross moves a score by its number."""
+
+    def __init__(
+        self, bias: float, weights: Sequence[float], means: Sequence[float], size: int,
+        bends: Sequence[tuple[int, float]], crosses: Sequence[tuple[int, int]],
+    ) -> None:  # fmt: skip
+        if len(weights) != size + len(bends) + len(crosses) or len(means) != len(weights):
+            raise ValueError(f"{len(weights)} weights and {len(means)} means for {size} inputs with curves")
+        self.bias, self.weights, self.means, self.size = bias, tuple(weights), tuple(means), size
+        self.bends, self.crosses = [(i, k) for i, k in bends], [(f, n) for f, n in crosses]
+        self._owners = [*range(size), *(place for place, _ in bends), *(number for _, number in crosses)]
+        self._curves = [self._curve(place) for place in range(size)]
+        slopes: dict[int, list[tuple[int, float]]] = {}
+        for (flag, number), weight in zip(crosses, self.weights[size + len(bends) :], strict=True):
+            slopes.setdefault(flag, []).append((number, weight))
+        self._slopes = [(flag, tuple(rows)) for flag, rows in slopes.items()]
+
+    def _curve(self, place: int) -> tuple[list[float], list[float], list[float]]:
+        """(knots, slope of each piece, height of each piece at zero)."""
+        slope, height = self.weights[place], 0.0
+        knots, slopes, heights = [], [slope], [height]
+        own = [
+            (knot, self.weights[self.size + number])
+            for number, (bent, knot) in enumerate(self.bends)
+            if bent == place
+        ]
+        for knot, weight in sorted(own):
+            slope += weight
+            height -= weight * knot
+            knots.append(knot)
+            slopes.append(slope)
+            heights.append(height)
+        return knots, slopes, heights
+
+    def raw(self, inputs: Sequence[float]) -> float:
+        total = self.bias
+        for value, (knots, slopes, heights) in zip(inputs, self._curves, strict=True):
+            piece = bisect_right(knots, value) if knots else 0
+            total += slopes[piece] * value + heights[piece]
+        for flag, rows in self._slopes:
+            up = inputs[flag]
+            if up:
+                for number, weight in rows:
+                    total += up * weight * inputs[number]
+        return total
+
+    def moves(self, inputs: Sequence[float]) -> list[float]:
+        found = [0.0] * self.size
+        values = [
+            *inputs[: self.size],
+            *(max(inputs[place] - knot, 0.0) for place, knot in self.bends),
+            *(inputs[flag] * inputs[number] for flag, number in self.crosses),
+        ]
+        for owner, weight, value, mean in zip(self._owners, self.weights, values, self.means, strict=True):
+            found[owner] += weight * (value - mean)
+        return found
+
+    def above(self, inputs: Sequence[float], index: int) -> bool:
+        return inputs[index] > self.means[index]
+
+    def plain(self) -> dict[str, Any]:
+        return {
+            "kind": "curves", "bias": self.bias, "weights": self.weights, "means": self.means,
+            "size": self.size, "bends": self.bends, "crosses": self.crosses,
+        }  # fmt: skip
+
+
 class Mean:
     def __init__(self, members: Sequence[Function]) -> None:
         self.members = members
@@ -120,8 +194,17 @@ class Scorer(NamedTuple):
     version: int = 0
 
     def score(self, inputs: Sequence[float]) -> float:
-        """Probability of churn."""
+        """Probability of a positive label."""
         return probability(self.slope * self.function.raw(inputs) + self.shift)
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it; `read` makes the same scorer of it."""
+        return {
+            "function": self.function.plain(),
+            "purchasing": list(self.fitted.purchasing),
+            "spending": list(self.fitted.spending),
+            "calibration": [self.slope, self.shift],
+        }
 
 
 def probability(odds: float) -> float:
@@ -139,6 +222,13 @@ def rule(more: int = 0) -> Scorer:
     )
 
 
+def read(plain: dict[str, Any]) -> Scorer:
+    """The scorer of `plain()`. Raises KeyError, TypeError or ValueError when it is none."""
+    fitted = Fitted(Purchasing(*plain["purchasing"]), Spending(*plain["spending"]))
+    slope, shift = plain["calibration"]
+    return Scorer(build(plain["function"]), fitted, slope, shift)
+
+
 def build(plain: dict[str, Any]) -> Function:
     """The function of `plain()`. Raises KeyError, TypeError or ValueError when it is none."""
     kind = plain["kind"]
@@ -146,6 +236,12 @@ def build(plain: dict[str, Any]) -> Function:
         return Linear(
             float(plain["bias"]), list(map(float, plain["weights"])), list(map(float, plain["means"]))
         )
+    if kind == "curves":
+        return Curves(
+            float(plain["bias"]), list(map(float, plain["weights"])), list(map(float, plain["means"])),
+            int(plain["size"]), [(int(i), float(k)) for i, k in plain["bends"]],
+            [(int(f), int(n)) for f, n in plain["crosses"]],
+        )  # fmt: skip
     if kind == "trees":
         return Trees([[_node(node, len(tree)) for node in tree] for tree in plain["trees"]])
     if kind == "mean":

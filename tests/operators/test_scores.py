@@ -35,7 +35,7 @@ def told(outcome: Outcome, customer: str = ANN_ID) -> list[Profile]:
 
 def labels(outcome: Outcome) -> list[tuple[str, int, bool]]:
     examples: list[Example] = sorted(outcome.examples.values(), key=lambda it: (it.at, it.customer))
-    return [(it.customer, it.at, it.churned) for it in examples]
+    return [(it.customer, it.at, it.label) for it in examples]
 
 
 def test_a_purchase_is_scored_and_the_profile_says_that_no_model_was_there_yet() -> None:

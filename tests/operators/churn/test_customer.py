@@ -33,7 +33,7 @@ def test_both_labels_come_at_scoring_time_plus_horizon_and_not_before() -> None:
             customer.bought(churn, 11 * DAY, 1_000, MONTH)
         assert customer.examples(churn, 40 * DAY - 1, MONTH) == []
         (example,) = customer.examples(churn, 40 * DAY, MONTH)
-        assert (example.at, example.known_at, example.churned) == (10 * DAY, 40 * DAY, not back)
+        assert (example.at, example.known_at, example.label) == (10 * DAY, 40 * DAY, not back)
         assert customer.examples(churn, 90 * DAY, MONTH) == []
 
 
@@ -41,7 +41,7 @@ def test_a_purchase_after_the_horizon_does_not_count_even_when_it_is_told_before
     churn = of([(0, 1_000)])
     customer.score(churn, "ann", 10 * DAY, (), rule(), MONTH)
     customer.bought(churn, 40 * DAY + 1, 1_000, MONTH)
-    assert customer.examples(churn, 41 * DAY, MONTH)[0].churned
+    assert customer.examples(churn, 41 * DAY, MONTH)[0].label
 
 
 def test_a_late_purchase_still_counts_until_its_label_has_been_told() -> None:
@@ -49,7 +49,7 @@ def test_a_late_purchase_still_counts_until_its_label_has_been_told() -> None:
     customer.score(churn, "ann", 10 * DAY, (), rule(), MONTH)
     customer.score(churn, "ann", 20 * DAY, (), rule(), MONTH)
     customer.bought(churn, 15 * DAY, 1_000, MONTH)
-    assert [one.churned for one in customer.examples(churn, 60 * DAY, MONTH)] == [False, True]
+    assert [one.label for one in customer.examples(churn, 60 * DAY, MONTH)] == [False, True]
 
 
 def test_silence_alone_asks_for_a_score_and_raises_it() -> None:
@@ -86,7 +86,7 @@ def test_two_halves_of_one_person_answer_each_others_snapshots() -> None:
     customer.bought(theirs, 12 * DAY, 1_000, MONTH)
     customer.merge(mine, theirs, MONTH)
     found = customer.examples(mine, 40 * DAY, MONTH)
-    assert [(one.customer, one.churned) for one in found] == [("ann", False), ("bob", False)]
+    assert [(one.customer, one.label) for one in found] == [("ann", False), ("bob", False)]
 
 
 def test_an_unmerge_gives_back_snapshots_and_drops_those_of_the_joint_person() -> None:
@@ -125,7 +125,7 @@ def test_no_feature_of_an_example_uses_anything_after_its_scoring_time(
         snapshot = pending.snapshot(example.at, "ann", facts, 0.0, 0)
         assert example.facts == pending.unpacked(snapshot.facts)
         after = [at for at, _ in log if example.at < at <= example.known_at]
-        assert example.churned == (not after)
+        assert example.label == (not after)
 
 
 @law

@@ -17,7 +17,7 @@ from tests.operators.churn.people import MONTH, examples, shop
 
 NAMES = tuple(INPUTS)
 COURSE = Course(NAMES, MONTH.horizon, "shop", "0.0", terms=Terms(labels=500))
-KINDS = ("recursive", "logistic", "tree", "forest", "ensemble")
+KINDS = ("recursive", "curved", "logistic", "tree", "forest", "ensemble")
 
 
 @cache
