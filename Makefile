@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit crash pure whole lock kafka soak bench-churn bench-full clean
+.PHONY: truth demo test lint types imports drift unit crash pure whole lock kafka soak bench-churn bench-full bench-replay clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
@@ -69,6 +69,10 @@ truth: $(STAMP)
 # DATA: a folder with online_retail.csv.gz (UCI) and CDNOW_master.txt; ARGS="--file NAME=PATH,DAYS" for others.
 bench-churn: $(STAMP)
 	$(BIN)/python -m bench.churn $(if $(DATA),--data $(DATA)) $(ARGS)
+
+# FILE: UCI Online Retail as CSV, gzipped.
+bench-replay: $(STAMP)
+	$(BIN)/python -m bench.replay --file $(FILE)
 
 bench-full: $(STAMP)
 	$(BIN)/python -m bench.full

@@ -109,6 +109,33 @@ def event(invoice: Invoice) -> bytes:
     )
 
 
+def line_events(path: Path) -> Iterator[tuple[int, bytes, bytes]]:
+    """Every line of the file as an event of its own: (source number, record key, value), as they are there.
+
+    A line with a price is an order or a refund of one product, any other a correction of the stock. Who has
+    no customer number is known by the invoice.
+    """
+    with gzip.open(path, "rt", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            refund = row["InvoiceNo"].startswith("C")
+            quantity, price = abs(int(row["Quantity"])), _pence(row["UnitPrice"])
+            who = (
+                f'"userId":"{float(row["CustomerID"]):.0f}"'
+                if row["CustomerID"]
+                else (f'"anonymousId":"invoice-{row["InvoiceNo"]}"')
+            )
+            name = "Stock Corrected" if price < 1 else "Order Refunded" if refund else "Order Completed"
+            product, at = row["StockCode"], row["InvoiceDate"].replace(" ", "T")
+            value = (
+                f'{{"type":"track","event":"{name}","messageId":"line-{number}","timestamp":"{at}Z",{who},'
+                f'"properties":{{"order_id":"{row["InvoiceNo"]}","total":{quantity * price / 100:.2f},'
+                f'"currency":"GBP","products":[{{"product_id":"{product}","category":"{product[:2]}",'
+                f'"quantity":{quantity},"price":{price / 100:.2f}}}]}}}}'
+            )
+            source = 0 if row["Country"] == "United Kingdom" else 1
+            yield source, (row["CustomerID"] or row["InvoiceNo"]).encode(), value.encode()
+
+
 def book(text: str) -> Playbook:
     """The retail playbook in the shop's currency."""
     return playbook.load(text.replace("currency: USD", "currency: GBP", 1))

@@ -20,11 +20,20 @@ SOURCES = ("web", "app", "pos")
 class Scope:
     """The retail playbook under a name of its own, in `folder`, on the broker at `bootstrap`."""
 
-    def __init__(self, folder: Path, bootstrap: str, name: str, engine: str = "", sources: int = 3) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bootstrap: str,
+        name: str,
+        engine: str = "",
+        sources: int = 3,
+        currency: str = "USD",
+    ) -> None:
         self.folder = folder
         self.bootstrap = bootstrap
         self.config = folder / f"{name}.yaml"
         text = retail().replace("scope: shop", f"scope: {name}", 1).replace("  crm: {}\n", "")
+        text = text.replace("currency: USD", f"currency: {currency}", 1)
         self.config.write_text(text + f"\nengine: {{{engine}}}\n")
         self.book = playbook.load(self.config.read_text())
         self.state = folder / f"state-{name}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from confluent_kafka import TopicPartition
 
 from flows import kafka, recorded
+from flows.archive import Archive
 from flows.kafka import Place
 from flows.recorded import Recorded
 from flows.resume import Resume
@@ -32,7 +34,8 @@ class Bounded(Sequencer):
         self._cuts: Recorded | None = None
         self._allowed = 0.0
         super().__init__(run, resume, durable)
-        self._share = max(1, min(self._cut_events // self._front.inputs, self._limit // 4))
+        most = min(self._cut_events, int(run.rate * BURST)) if run.rate else self._cut_events
+        self._share = max(1, min(most // self._front.inputs, self._limit // 4))
         front = self._front
         front.finish_at([*self._end_of.values()])
         done = [place for i, place in enumerate(self._parts) if bounded.over(front, i)]
@@ -54,6 +57,13 @@ class Bounded(Sequencer):
             self._cuts.close()
 
     # --- what is read -------------------------------------------------------------------------------------
+
+    def _reader(self) -> Any:
+        files = any(part.files for part in self._parts.values())
+        return Archive(self._run.playbook, self._parts.values()) if files else super()._reader()
+
+    def _unnamed(self) -> set[str]:
+        return {part.topic for part in self._parts.values() if part.files}
 
     def _inputs(self) -> list[Place]:
         return list(self._parts)

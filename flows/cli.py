@@ -31,6 +31,7 @@ from flows import (
 from flows import broker as embedded
 from flows import produce as producing
 from flows import topics as making
+from flows.archive import BadArchive
 from flows.deadletters import BadTransform
 from flows.kafka import KafkaTrouble
 from flows.playbooks import retail
@@ -338,7 +339,7 @@ def main() -> None:
     """Entry point: errors that a person can mend are one message and exit code 2, not a traceback."""
     try:
         app()
-    except (BadPlaybook, BadRange, BadTransform, KafkaTrouble, StateError) as error:
+    except (BadArchive, BadPlaybook, BadRange, BadTransform, KafkaTrouble, StateError) as error:
         print(f"oncue: {error}", file=sys.stderr)
         sys.exit(worker.TROUBLE)
     except OSError as error:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
+from flows import archive, ranges, supervise, worker
 from flows import plan as planning
-from flows import ranges, supervise, worker
 from flows import topics as making
 from flows.bar import Bar
 from flows.bounded import Bounded
@@ -37,10 +37,13 @@ class Asked:
     end: str = ranges.NOW
     order: str = EVENT_TIME
     output: str = SHADOW
+    archives: tuple[str, ...] = ()
     said: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.said = {"from": self.begin, "to": self.end, "order": self.order, "output": self.output}
+        if self.archives:
+            self.said["archive"] = " ".join(self.archives)
 
 
 def begin(asked: Asked) -> Run:
@@ -65,13 +68,13 @@ def begin(asked: Asked) -> Run:
 
 def plan(asked: Asked, book: Playbook) -> Plan:
     """What would be done. Raises BadRange, KafkaTrouble."""
-    parts, cuts, _ = ranges.resolve(
-        book,
-        asked.brokers,
-        asked.order,
-        ranges.parse("--from", asked.begin),
-        ranges.parse("--to", asked.end),
-    )
+    begin, end = ranges.parse("--from", asked.begin), ranges.parse("--to", asked.end)
+    if asked.archives:
+        if asked.order == planning.LIVE or begin != end:
+            raise ranges.BadRange("files of --archive are replayed whole and in event-time order")
+        parts, cuts = archive.parts(book, asked.archives), None
+    else:
+        parts, cuts, _ = ranges.resolve(book, asked.brokers, asked.order, begin, end)
     named = asked.output not in (SHADOW, NONE)
     return Plan(
         asked=asked.said,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
+from flows import compare as comparing
 from flows import replay as replaying
 from flows.plan import EVENT_TIME, LIVE
 from flows.ranges import BEGINNING, FORMS, NOW
@@ -29,12 +31,34 @@ def replay(
     output: Annotated[
         str, typer.Option(help="shadow: to topics of its own; none; or what their names begin with.")
     ] = SHADOW,
+    archives: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--archive",
+            metavar="SOURCE[/PARTITION]=FILE",
+            help="Read JSON lines or Parquet instead. Repeatable.",
+        ),
+    ] = None,
     rate: Annotated[int, typer.Option(min=0, help="Events a second at most; 0: as fast as it goes.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="At the end list what the live run decided differently, and why."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The comparison as plain JSON.")] = False,
 ) -> None:
     """Work a range of the input off again, with state and topics of its own. The same command continues
     after any stop."""
     if order not in (EVENT_TIME, LIVE):
         raise typer.BadParameter(f"--order is {EVENT_TIME} or {LIVE}")
-    run = replaying.begin(Asked(config, brokers, state, begin, end, order, output))
-    raise typer.Exit(replaying.work(run, config, workers, rate))
+    run = replaying.begin(Asked(config, brokers, state, begin, end, order, output, tuple(archives or ())))
+    code = replaying.work(run, config, workers, rate)
+    if code or not compare or run.stop.is_set():
+        raise typer.Exit(code)
+    assert run.plan is not None
+    report = comparing.compare(run.playbook, brokers, run.plan)
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+    else:
+        print("\n".join(comparing.text(report)))
+    raise typer.Exit(1 if report.unexplained else 0)

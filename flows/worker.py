@@ -17,6 +17,7 @@ from bytewax.testing import cluster_main, run_main
 
 from flows import kafka
 from flows.again import say
+from flows.archive import BadArchive
 from flows.customer import topology
 from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
@@ -115,7 +116,7 @@ def explain(error: BaseException) -> int:
     """Print what a person needs of an error that ended the dataflow; the exit code."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph):
+        if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive):
             say(str(cause))
             return TROUBLE
         if isinstance(cause, Interrupted):

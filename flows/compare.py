@@ -1,0 +1,257 @@
+"""What a replay decided differently from the live run, and why.
+
+The outputs of both are compared by id. Only if some differ is the input read again, twice: who may be one
+person, and then what came out of order among the people in question, in the cuts of either run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import orjson
+
+from flows import intake, kafka, tail
+from flows.cloudevents import CUT, ID
+from flows.plan import Plan
+from flows.recorded import Recorded
+from operators.differences import (
+    BEGINNING,
+    END,
+    LATE_REFERENCE,
+    NONE,
+    Cause,
+    Late,
+    Order,
+    Row,
+    cause,
+)
+from operators.groups import Groups
+from operators.identity import customer_id
+from operators.order import EVENT, REFERENCE
+from operators.playbook import Playbook
+from schemas import topics
+
+COMPARED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES)
+EXAMPLES = 5
+_ABOUT = re.compile(rb'"(?:product|store|content)_id":\s*"([^"]+)"')
+_MOMENTS = ("decided_at", "cancelled_at", "at", "as_of")
+
+
+class Output(NamedTuple):
+    """`digest` of its body, `key` of its record, `at` when it was decided (ms)."""
+
+    digest: int
+    key: str
+    at: int
+
+
+class Difference(msgspec.Struct):
+    """`what`: missing (only live decided so), new (only the replay did), or altered (another body)."""
+
+    topic: str
+    what: str
+    id: str
+    key: str
+    at: int
+    cause: str = NONE
+    detail: str = ""
+
+
+class Report(msgspec.Struct):
+    """`compared`: per topic how many there were live, in the replay, and the same in both."""
+
+    space: str
+    first_cut: int
+    last_cut: int
+    compared: dict[str, dict[str, int]]
+    causes: dict[str, int]
+    unexplained: int
+    differences: list[Difference]
+
+
+def compare(book: Playbook, brokers: str, plan: Plan) -> Report:
+    """Of a replay that has ended. Raises KafkaTrouble."""
+    live, first, last = _range(book, brokers, plan)
+    mine = _order(brokers, topics.order(plan.space), Order())
+    differences: list[Difference] = []
+    compared = {}
+    for code in COMPARED:
+        name = topics.OUTPUTS[code].name
+        theirs = _outputs(brokers, topics.output(book.scope, code), first, last)
+        ours = _outputs(brokers, topics.output(plan.space, code), 0, 1 << 62)
+        found = _differences(name, theirs, ours)
+        same = len(theirs) - sum(it.what != "new" for it in found)
+        compared[name] = {"live": len(theirs), "replay": len(ours), "same": same}
+        differences += found
+    if differences:
+        _explain(book, brokers, plan, differences, live, mine)
+    causes = Counter(it.cause for it in differences)
+    return Report(
+        plan.space,
+        first,
+        last,
+        compared,
+        dict(causes.most_common()),
+        causes[NONE],
+        sorted(differences, key=lambda it: (it.cause != NONE, it.topic, it.at, it.id)),
+    )
+
+
+def _range(book: Playbook, brokers: str, plan: Plan) -> tuple[Order, int, int]:
+    """The cuts of the live run that belong to the range, the first number of them and the last."""
+    ends = {f"{part.topic}/{part.partition}": part.end for part in plan.parts}
+    starts = {f"{part.topic}/{part.partition}": part.start for part in plan.parts}
+    order = _order(brokers, topics.order(book.scope), Order())
+    numbers = order.numbers
+    inside = [i for i in range(len(numbers)) if order.reaches(i, starts) and not order.exceeds(i, ends)]
+    if not inside:
+        return order.up_to(0), 0, 0
+    return order.up_to(inside[-1] + 1), numbers[inside[0]], numbers[inside[-1]]
+
+
+def _order(brokers: str, topic: str, order: Order) -> Order:
+    client = kafka.consumer(brokers, "oncue-compare")
+    try:
+        low, high = kafka.bounds(client, (topic, 0))
+    finally:
+        client.close()
+    reader = Recorded(brokers, topic, low, high)
+    try:
+        while not reader.done:
+            if (written := reader.peek(0.1)) is None:
+                continue
+            reader.pop()
+            places = written.marker.partitions
+            ends = {"{}/{}".format(*places[i][:2]): end for i, end in written.cut.ends.items()}
+            order.add(written.cut.number, written.cut.watermark, ends)
+    finally:
+        reader.close()
+    return order
+
+
+def _outputs(brokers: str, topic: str, first: int, last: int) -> dict[str, Output]:
+    """By id, of the cuts `first` to `last`."""
+    found = {}
+    for record in tail.history(brokers, [topic], f"reading {topic}"):
+        headers = dict(record.headers() or [])
+        if ID not in headers or CUT not in headers or not first <= int(headers[CUT]) <= last:
+            continue
+        body = record.value() or b""
+        key = (record.key() or b"").decode()
+        found[headers[ID].decode()] = Output(hash(body), key, _moment(body))
+    return found
+
+
+def _moment(body: bytes) -> int:
+    said: dict[str, Any] = orjson.loads(body)
+    return next((int(said[name]) for name in _MOMENTS if name in said), -1)
+
+
+def _differences(topic: str, live: dict[str, Output], replay: dict[str, Output]) -> list[Difference]:
+    found = [Difference(topic, "missing", id, it.key, it.at) for id, it in live.items() if id not in replay]
+    for id, it in replay.items():
+        if id not in live:
+            found.append(Difference(topic, "new", id, it.key, it.at))
+        elif live[id].digest != it.digest:
+            found.append(Difference(topic, "altered", id, it.key, it.at))
+    return found
+
+
+class _People:
+    """Of one group of connected identifiers: their events, what those are about, and when something was
+    decided differently."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.about: set[str] = set()
+        self.moments: list[int] = []
+
+
+def _explain(
+    book: Playbook, brokers: str, plan: Plan, differences: list[Difference], live: Order, mine: Order
+) -> None:
+    groups = Groups()
+    reference: dict[str, list[Row]] = {}
+    for at, place, offset, kind, keys, _ in _events(book, brokers, plan, "who is who"):
+        live.saw(place, offset, at)
+        mine.saw(place, offset, at)
+        if kind == EVENT:
+            groups.join(keys)
+        elif kind == REFERENCE:
+            reference.setdefault(keys.id, []).append(Row(place, offset, at))
+    wanted = {it.key for it in differences}
+    owner = {id: groups.of(key) for key in groups if (id := customer_id(book.scope, key)) in wanted}
+    places = {it.key for it in differences if it.key not in owner}
+    people: dict[int, _People] = {group: _People() for group in owner.values()}
+    for at, place, offset, kind, keys, raw in _events(book, brokers, plan, "their events"):
+        if kind != EVENT:
+            continue
+        group = groups.of(keys[0])
+        if f"{place}/{offset}" in places:
+            owner[f"{place}/{offset}"] = group
+            people.setdefault(group, _People())
+        if group in people:
+            them = people[group]
+            them.rows.append(Row(place, offset, at, len(keys) > 1))
+            them.about.update(it.decode(errors="replace") for it in _ABOUT.findall(raw))
+    began = any(part.start for part in plan.parts)
+    reached = min(max(it.watermarks, default=-1) for it in (live, mine))
+    for one in differences:
+        if (group := owner.get(one.key, -1)) in people:
+            people[group].moments.append(one.at)
+    causes = {group: _cause(them, reference, live, mine) for group, them in people.items()}
+    for one in differences:
+        found = causes.get(owner.get(one.key, -1))
+        if found is None and one.at > reached:
+            found = Cause(END, f"one of the two had come to {reached} only when it ended")
+        if found is None and began:
+            found = Cause(BEGINNING, "the replay knows nothing of what was before its range")
+        if found is not None:
+            one.cause, one.detail = found
+
+
+def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: Order) -> Cause | None:
+    found = cause(people.rows, live, mine, people.moments)
+    if found is not None:
+        return found
+    outside = next((row for row in people.rows if live.cut_of(row.place, row.offset) is None), None)
+    if outside is not None:
+        return Cause(END, f"the live run has not let {outside.place}/{outside.offset} in yet")
+    for id in sorted(people.about & reference.keys()):
+        rows = [*people.rows, *reference[id]]
+        late: list[Late] = [*live.late(rows), *mine.late(rows)]
+        if late:
+            first = late[0]
+            return Cause(LATE_REFERENCE, f"what {first.place}/{first.offset} says of {id} came out of order")
+    return None
+
+
+def _events(
+    book: Playbook, brokers: str, plan: Plan, what: str
+) -> Iterator[tuple[int, str, int, int, Any, bytes]]:
+    """(event time, place, offset, kind, identifiers or reference data, raw) of the plan's input, partition
+    by partition."""
+    for part, records in intake.records(brokers, plan, what):
+        place = f"{part.topic}/{part.partition}"
+        for arrival in intake.arrivals(book, part, records):
+            at, _, offset, kind, _, keys, raw = arrival
+            yield at, place, offset, kind, keys, raw
+
+
+def text(report: Report) -> Iterable[str]:
+    """The report for people, line by line."""
+    yield f"{report.space} against the live cuts up to {report.last_cut}"
+    for name, row in report.compared.items():
+        yield f"  {name:<14}{row['live']:>9,} live {row['replay']:>9,} replayed {row['same']:>9,} the same"
+    if not report.differences:
+        yield "no differences"
+        return
+    yield f"{len(report.differences):,} differences, {report.unexplained:,} of them unexplained"
+    for reason, count in report.causes.items():
+        yield f"  {count:>9,}  {reason}"
+        for one in [it for it in report.differences if it.cause == reason][:EXAMPLES]:
+            yield f"             {one.what} {one.topic} {one.id} of {one.key}: {one.detail}"
