@@ -21,6 +21,7 @@ from flows import (
     deadletters,
     learncmd,
     lookup,
+    pastcmd,
     replaycmd,
     show,
     statecmd,
@@ -33,7 +34,9 @@ from flows import produce as producing
 from flows import topics as making
 from flows.archive import BadArchive
 from flows.deadletters import BadTransform
+from flows.export import BadExport
 from flows.kafka import KafkaTrouble
+from flows.past import Remembered
 from flows.playbooks import retail
 from flows.progress import Progress
 from flows.ranges import BadRange
@@ -57,6 +60,7 @@ letters = typer.Typer(no_args_is_help=True, help="What could not be used: see it
 app.add_typer(letters, name="dead-letters")
 learncmd.register(app)
 replaycmd.register(app)
+pastcmd.register(app)
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]
@@ -163,19 +167,28 @@ def customer(
     brokers: Annotated[
         str | None, typer.Option(help="Kafka, HOST:PORT: the timeline then has triggers and decisions.")
     ] = None,
+    at: Annotated[
+        str | None, typer.Option(help="As it was then, such as 2026-03-01T12:00Z; needs history.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Who this is and what is known, from the newest checkpoint; workers may be running."""
     root = lookup.scope_of(state, scope)
-    found = lookup.customer(root, key)
+    if at is None:
+        found = lookup.customer(root, key)
+    else:
+        with Remembered(root) as past:
+            past.check(when := pastcmd.moment(at))
+            found = past.customer(key, when)
     if found is None:
         looked = ", ".join(lookup.names_of(key, lookup.playbook_of(root)))
         print(
-            f"oncue: nobody has the identifier {key!r} in the newest checkpoint; looked for {looked}",
+            f"oncue: nobody {'has' if at is None else 'had'} the identifier {key!r} "
+            f"{'in the newest checkpoint' if at is None else f'as of {at}'}; looked for {looked}",
             file=sys.stderr,
         )
         raise typer.Exit(1)
-    found["timeline"] = timeline.timeline(found, lookup.playbook_of(root), brokers)
+    found["timeline"] = timeline.timeline(found, lookup.playbook_of(root), brokers if at is None else None)
     if as_json:
         print(json.dumps(found, indent=2))
     else:
@@ -339,7 +352,7 @@ def main() -> None:
     """Entry point: errors that a person can mend are one message and exit code 2, not a traceback."""
     try:
         app()
-    except (BadArchive, BadPlaybook, BadRange, BadTransform, KafkaTrouble, StateError) as error:
+    except (BadArchive, BadExport, BadPlaybook, BadRange, BadTransform, KafkaTrouble, StateError) as error:
         print(f"oncue: {error}", file=sys.stderr)
         sys.exit(worker.TROUBLE)
     except OSError as error:

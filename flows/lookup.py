@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ _PHONE = re.compile(r"\s*([-+()./\d\s]+)\s+(\D.*)")
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
 _evidence = msgspec.msgpack.Decoder(Evidence).decode
+
+Edges = Callable[[str], Iterator[tuple[str, Evidence]]]  # an identifier -> those it was seen together with
 
 
 def scope_of(state: Path, scope: str | None = None) -> Path:
@@ -50,13 +52,13 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
     """
     book = playbook_of(root)
     with reading.newest(root / "resolve") as graph:
-        found = _find(graph, key, book) if graph is not None else None
+        found = find(graph, key, book) if graph is not None else None
         if graph is None or found is None:
             return None
         found_by, customer_id = found
         raw = graph.get(b"c" + customer_id.encode())
         cluster = _cluster(raw) if raw else Cluster(-1, [])
-        identifiers = _identifiers(graph, cluster)
+        identifiers = linked(cluster, lambda key: _edges(graph, key))
         retired = _retired(graph, book, customer_id, cluster)
     shard = shard_of(customer_id, book.engine.shards)
     with reading.newest(root / f"shard-{shard:02d}") as database:
@@ -65,23 +67,30 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
     record = records.decode(customer_id, stored) if stored else records.Record(customer_id)
     watermark = _about(about)[1] if about else -1  # this shard's first checkpoint may be still to come
     now = watermark if at is None else at
-    core: records.Core = record.part("core")
     return {
         "customer": customer_id,
-        "scope": book.scope,
         "found_by": found_by,
+        "identifiers": identifiers,
+        "retired": retired,
+        **described(book, record, now, (root / "playbook.yaml").read_text()),
+    }
+
+
+def described(book: Playbook, record: records.Record, now: int, text: str) -> dict[str, Any]:
+    """What a record says at `now` (ms). `text`: the playbook as it was written."""
+    core: records.Core = record.part("core")
+    return {
+        "scope": book.scope,
         "currency": book.currency,
         "as_of": now,
         "first_seen": core.first_seen,
         "last_seen": core.last_seen,
-        "identifiers": identifiers,
-        "retired": retired,
         "consents": {
             name: {"granted": granted, "at": when} for name, (when, granted) in sorted(core.consents.items())
         },
         "reachable": _reachable(core),
         "features": feature_values(book, record, book.features, now),
-        "units": units((root / "playbook.yaml").read_text()),
+        "units": units(text),
         "open": _open(book, record),
         "cooldowns": _cooldowns(book, core),
         "profile_due": core.alarms.get(profiles.ALARM),
@@ -122,7 +131,7 @@ def units(text: str) -> dict[str, str]:
     return found
 
 
-def _find(graph: Any, key: str, book: Playbook) -> tuple[str, str] | None:
+def find(graph: Any, key: str, book: Playbook) -> tuple[str, str] | None:
     """The key that was found, and whose it is."""
     for name in names_of(key, book):
         owner = graph.get(b"o" + name.encode())
@@ -134,18 +143,18 @@ def _find(graph: Any, key: str, book: Playbook) -> tuple[str, str] | None:
     return (key, survivor) if graph.get(b"c" + survivor.encode()) is not None else None
 
 
-def _identifiers(graph: Any, cluster: Cluster) -> list[dict[str, Any]]:
+def linked(cluster: Cluster, edges: Edges) -> list[dict[str, Any]]:
     """Every identifier, since when and by which event it is known to be this customer's; oldest first."""
-    linked: dict[str, tuple[Evidence, str]] = {}
+    known: dict[str, tuple[Evidence, str]] = {}
     for key in cluster.members:
-        for other, evidence in _edges(graph, key):
+        for other, evidence in edges(key):
             for one, with_ in ((key, other), (other, key)):
-                if one not in linked or evidence.at < linked[one][0].at:
-                    linked[one] = evidence, with_
+                if one not in known or evidence.at < known[one][0].at:
+                    known[one] = evidence, with_
     found = []
     for key in cluster.members:
-        if key in linked:
-            evidence, other = linked[key]
+        if key in known:
+            evidence, other = known[key]
             found.append(
                 {
                     "key": key,
@@ -158,6 +167,15 @@ def _identifiers(graph: Any, cluster: Cluster) -> list[dict[str, Any]]:
         else:
             found.append({"key": key, "since": cluster.born, "with": "", "event": "", "rule": "first"})
     return sorted(found, key=lambda it: (it["since"], it["key"]))
+
+
+def edges_in(evidence: dict[str, Evidence]) -> Edges:
+    """The edges of a graph in memory."""
+    return lambda key: (
+        (name.removeprefix(f"{key}|"), found)
+        for name, found in sorted(evidence.items())
+        if name.startswith(f"{key}|")
+    )
 
 
 def _edges(graph: Any, key: str) -> Iterator[tuple[str, Evidence]]:

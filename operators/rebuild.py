@@ -23,11 +23,12 @@ from operators.timers import Timers
 
 
 class _Alone(dict[str, Record]):
-    """The records of a shard with one customer."""
+    """The records of a shard with one customer at a time."""
 
-    def __init__(self, start: Record) -> None:
-        super().__init__({start.id: start})
-        self._start = start.encode()
+    def begin(self, record: Record) -> None:
+        self.clear()
+        self[record.id] = record
+        self._start = record.encode()
 
     def stored(self, id: str, /) -> Record | None:
         return records.decode(id, self._start)
@@ -44,33 +45,37 @@ def counting(playbook: Playbook) -> Playbook:
     return playbook._replace(rules={}, reactions={}, profiles=None, churn=None)
 
 
-def rebuild(
-    playbook: Playbook,
-    customer: str,
-    found: Iterable[Happened],
-    known: Table,
-    start: Record | None = None,
-    until: int = -1,
-) -> Record:
-    """The record of `customer` after the events `found`, which are in recorded order, when the watermark is
-    `until` (ms). `known`: reference data; `start`: what was counted before the first of them, used up."""
-    alone, timers = _Alone(start or Record(customer)), Timers(lambda low, high: ())
-    shard = Customers(playbook, 0, alone, timers, known)
-    now = -1
+class Rebuilder:
+    """Makes records again. `known`: the reference data there is."""
 
-    def pass_time(until: int) -> None:
+    def __init__(self, playbook: Playbook, known: Table) -> None:
+        self._alone, self._timers = _Alone(), Timers(lambda low, high: ())
+        self._shard = Customers(playbook, 0, self._alone, self._timers, known)
+
+    def record(
+        self, customer: str, found: Iterable[Happened], start: Record | None = None, until: int = -1
+    ) -> Record:
+        """The record of `customer` after the events `found`, which are in recorded order, when the watermark
+        is `until` (ms). `start`: what was counted before the first of them; it is used up."""
+        alone = self._alone
+        alone.begin(start or Record(customer))
+        now = -1
+        for pack in _packs(customer, found):
+            now = self._pass_time(customer, now, pack.before)
+            self._shard.apply(pack)
+            now = pack.watermark
+        self._pass_time(customer, now, until)
+        self._shard.all_written()
+        self._timers.reset(customer, -1)
+        self._timers.changes.clear()
+        return alone[customer]
+
+    def _pass_time(self, customer: str, now: int, until: int) -> int:
         """What comes due does so in time, as it did between the cuts that brought this customer nothing."""
-        nonlocal now
-        while now < (due := alarm_of(alone[customer].part("core"))) <= until:
-            shard.apply(Pack(0, 0, due, now, 0, 0, False, []))
+        while now < (due := alarm_of(self._alone[customer].part("core"))) <= until:
+            self._shard.apply(Pack(0, 0, due, now, 0, 0, False, []))
             now = due
-
-    for pack in _packs(customer, found):
-        pass_time(pack.before)
-        shard.apply(pack)
-        now = pack.watermark
-    pass_time(until)
-    return alone[customer]
+        return now
 
 
 def _packs(customer: str, found: Iterable[Happened]) -> Iterator[Pack]:

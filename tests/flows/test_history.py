@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import json
+from importlib.util import find_spec
 from pathlib import Path
+
+import duckdb
 
 from flows.history import about, folder
 from flows.steps import META
@@ -12,7 +17,7 @@ from state import backup as copying
 from state import reading
 from state import verify as checking
 from tests.brokers import Broker
-from tests.events import at, consent, track
+from tests.events import at, consent, stamp, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
 
@@ -76,6 +81,39 @@ def test_every_event_is_kept_through_stops_backups_and_other_numbers_of_workers(
     checked = {it.step: it.problem for it in checking.verify(elsewhere / scope.name)}
     assert {folder(shard) for shard in range(SHARDS)} <= checked.keys()
     assert set(checked.values()) == {None}
+
+    def adds(person: int, until: int) -> int:
+        return sum(minute % 12 == person and minute % 10 != 0 for minute in range(until + 1))
+
+    asked = "customer", "user-1", "--state", scope.state, "--at", stamp(25), "--json"
+    then = json.loads(scope.ask(*asked))
+    assert (then["as_of"], then["first_seen"], then["last_seen"]) == (at(25), at(1), at(25))
+    assert then["features"] == {"adds_1h": adds(1, 25), "revenue": 0}
+    assert [it["since"] for it in then["open"]] == [at(25)]
+    said = scope.ask("customer", "user-11", "--state", scope.state, "--at", stamp(3), code=1)
+    assert "nobody had the identifier 'user-11' as of" in said
+
+    out = scope.folder / "set.csv"
+    moments = f"{stamp(5)},{stamp(30)}"
+    scope.ask("export", "--state", scope.state, "--at", moments, "--features", "adds_1h", "--out", out)
+    rows = list(csv.DictReader(out.open()))
+    counts = sorted((row["as_of"], int(row["adds_1h"])) for row in rows)
+    assert counts == sorted((stamp(m), adds(person, m)) for m in (5, 30) for person in range(min(12, m + 1)))
+    later = stamp(600)
+    said = scope.ask("export", "--state", scope.state, "--at", later, "--out", out, code=2)
+    assert "reaches to 2026-03-02 10:39:00 UTC" in said
+
+    table = scope.folder / "set.parquet"
+    asked = "export", "--state", scope.state, "--at", moments, "--out", table
+    if find_spec("pyarrow") is None:
+        assert "pip install 'oncue[parquet]'" in scope.ask(*asked, code=2)
+        assert not list(scope.folder.glob("*.parquet*"))
+    else:
+        scope.ask(*asked)
+        found = duckdb.sql(f"SELECT epoch_ms(as_of), adds_1h FROM '{table}' ORDER BY ALL").fetchall()
+        assert found == sorted(
+            (at(5) if row["as_of"] == stamp(5) else at(30), int(row["adds_1h"])) for row in rows
+        )
 
 
 def test_a_scope_that_is_older_than_its_history_says_from_when_it_reaches(

@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import records
+from operators.asof import Past
 from operators.facts import feature_values
 from operators.identity import customer_id
 from operators.playbook import Playbook
-from operators.rebuild import counting, rebuild
+from operators.rebuild import Rebuilder, counting
 from operators.records import Record
+from tests.events import at
 from tests.leaves import Remembering
 from tests.properties.logs import UNLIMITED, Log, law, logs
 from tests.properties.test_laws import DAYS, known, returns
-from tests.simulate import arrivals, replay
+from tests.simulate import Inputs, arrivals, replay
 
 # Not `addresses`: a mail that came back without saying from where made all of them doubtful that the customer
 # had then, not those that a merge brought later.
@@ -25,11 +27,16 @@ COUNTED = ("first_seen", "last_seen", "consents")
 
 
 def remembered(log: Log, returning: Sequence[int] = (), shards: int = 3) -> Remembering:
-    simulation = Remembering(log.playbook, log.inputs, shards)
+    simulation = Remembering(log.playbook, sorted_topics(log), shards)
     for number, step in enumerate(log.steps):
         simulation.cut(step, returning[number : number + 2])
     simulation.finish()
     return simulation
+
+
+def sorted_topics(log: Log) -> Inputs:
+    """As a worker reads them; with the same cuts."""
+    return dict(sorted(log.inputs.items()))
 
 
 def counted(playbook: Playbook, record: Record, end: int) -> list[Any]:
@@ -48,10 +55,10 @@ def test_whoever_is_rebuilt_is_as_live(log: Log, shards: int, returning: list[in
     simulation = remembered(log, returning, shards)
     outcome = simulation.outcome()
     for customer, members in simulation.members(outcome).items():
-        made = rebuild(log.playbook, customer, simulation.happened(members), {})
+        made = Rebuilder(log.playbook, {}).record(customer, simulation.happened(members))
         live = outcome.customers[customer]
         assert counted(log.playbook, made, log.end) == counted(log.playbook, live, log.end)
-        plain = rebuild(counting(log.playbook), customer, simulation.happened(members), {})
+        plain = Rebuilder(counting(log.playbook), {}).record(customer, simulation.happened(members))
         assert counted(log.playbook, plain, log.end) == counted(log.playbook, live, log.end)
 
 
@@ -62,7 +69,7 @@ def test_some_leaves_of_a_customer_are_rebuilt_as_if_never_merged(log: Log, data
     outcome = simulation.outcome()
     for customer, members in simulation.members(outcome).items():
         half = simulation.happened(data.draw(st.sets(st.sampled_from(members))))
-        made = rebuild(counting(log.playbook), customer, half, {})
+        made = Rebuilder(counting(log.playbook), {}).record(customer, half)
         mine = {(it.place, it.offset) for it in half}
         given_away = {
             place: [
@@ -77,6 +84,33 @@ def test_some_leaves_of_a_customer_are_rebuilt_as_if_never_merged(log: Log, data
             now = log.end + round(days * 86_400_000)
             found = feature_values(log.playbook, made, log.playbook.features, now)
             assert found == apart.features_of(alone, now)
+
+
+@law
+@given(logs(), returns, st.sampled_from([0.2, 0.5, 0.8, 1]))
+def test_nothing_that_happened_or_came_later_shows_in_the_past(
+    log: Log, returning: list[int], share: float
+) -> None:
+    """As of any moment everybody is as live in a world that ended there."""
+    simulation = remembered(log, returning)
+    outcome = simulation.outcome()
+    then = at(0) + round((log.end - at(0)) * share)
+    before = [-1, *(step.watermark for step in log.steps)]
+    by_then = [step for low, step in zip(before, log.steps, strict=False) if low < then]
+    world = {
+        place: [raw for raw, one in zip(log.inputs[place], rows, strict=True) if one[0] <= then]
+        for place, rows in arrivals(log.playbook, sorted_topics(log)).items()
+    }
+    ended = replay(log.playbook, world, by_then)
+    past, found = Past(log.playbook), {}
+    rebuilder = Rebuilder(counting(log.playbook), {})
+    for members in simulation.members(outcome).values():
+        for person in past.people(simulation.happened(members), members, then):
+            record = rebuilder.record(person.customer, person.happened)
+            found[person.customer] = feature_values(log.playbook, record, log.playbook.features, then)
+            assert record.part("core").consents == ended.consents(person.customer)
+            assert {ended.survivor(id) for id in person.retired} <= {person.customer}
+    assert found == ended.features(then)
 
 
 @law

@@ -1,0 +1,162 @@
+"""A scope's history from the newest checkpoints, also while workers run: customers as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+import msgspec
+
+from flows import lookup, resume
+from flows.history import about, folder
+from flows.show import moment
+from flows.steps import META
+from operators import history
+from operators.asof import Past
+from operators.facts import feature_values
+from operators.history import Happened
+from operators.identity import Cluster
+from operators.rebuild import Rebuilder, counting
+from operators.reference import Known
+from state import points, reading
+from state.errors import StateError
+
+_cluster = msgspec.msgpack.Decoder(Cluster).decode
+_known = msgspec.msgpack.Decoder(Known).decode
+
+
+class Row(NamedTuple):
+    """A customer as of `at` (ms): their id then, the id they have now, the features asked for."""
+
+    at: int
+    customer: str
+    now: str
+    features: dict[str, Any]
+
+
+class Remembered:
+    """What is kept of a scope's past, as `with Remembered(root) as past`. Raises StateError where nothing is.
+
+    `since` and `until`: the moments (ms of event time) from which and to which it reaches; -1: from the
+    beginning.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.playbook = lookup.playbook_of(root)
+        self._past = Past(self.playbook)
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        known = points.read(self.root / "points", points.SEQUENCE)
+        if not self.playbook.history or not known:
+            raise StateError(
+                f"{self.root} holds no history"
+                + (" yet" if self.playbook.history else ": the playbook has no section history")
+                + ". What happened is kept from the next start on with such a section; for what was before, "
+                "oncue replay makes a new state with it from Kafka"
+            )
+        self.until = resume.decode(known[-1][1]).watermark
+        shards = range(self.playbook.engine.shards)
+        self._graph = self._table("resolve")
+        self._leaves = [self._table(folder(shard)) for shard in shards]
+        self._known = _Reference(self._table("shard-00"))
+        began = [about(table.get(META)) for table in self._leaves]
+        self.since = max(-1 if it is None else it.watermark for it in began)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def check(self, at: int) -> None:
+        """Raises StateError when history does not reach to the moment `at`."""
+        if not self.since < at <= self.until:
+            begin = f"from {moment(self.since)} " if self.since >= 0 else ""
+            raise StateError(
+                f"history in {self.root} reaches {begin}to {moment(self.until)}, not to {moment(at)}"
+                + (
+                    ". For what was before, oncue replay makes a new state from Kafka"
+                    if at <= self.since
+                    else ""
+                )
+            )
+
+    def customer(self, key: str, at: int) -> dict[str, Any] | None:
+        """What `lookup.customer` says, as of `at` (ms); None when nobody had the key then."""
+        found = lookup.find(self._graph, key, self.playbook)
+        if found is None:
+            return None
+        found_by, now = found
+        members = self._members(now)
+        people = self._past.people(self._happened(members), members, at)
+        mine = [it for it in people if found_by in (it.customer, *it.cluster.members, *it.retired)]
+        if not mine:
+            return None
+        person = mine[0]
+        asked = self.playbook._replace(profiles=None, churn=None)
+        record = Rebuilder(asked, self._known).record(person.customer, person.happened, until=at)
+        return {
+            "customer": person.customer,
+            "now": now,
+            "found_by": found_by,
+            "identifiers": lookup.linked(person.cluster, lookup.edges_in(person.evidence)),
+            "retired": sorted(person.retired),
+            **lookup.described(asked, record, at, (self.root / "playbook.yaml").read_text()),
+        }
+
+    def count(self) -> int:
+        """How many customers there are now."""
+        return sum(1 for _ in self._graph.scan(b"c", b"d"))
+
+    def rows(self, times: Collection[int], features: Collection[str]) -> Iterator[list[Row]]:
+        """Of every customer of today, who they were at each of `times` (ms), where anything was known."""
+        book = counting(self.playbook)
+        rebuilder = Rebuilder(book, self._known)
+        for key, raw in self._graph.scan(b"c", b"d"):
+            now, members = key[1:].decode(), _cluster(raw).members
+            happened = self._happened(members)
+            found = []
+            for at in times:
+                for person in self._past.people(happened, members, at):
+                    record = rebuilder.record(person.customer, person.happened)
+                    values = feature_values(book, record, features, at)
+                    found.append(Row(at, person.customer, now, values))
+            yield found
+
+    def _members(self, customer: str) -> list[str]:
+        raw = self._graph.get(b"c" + customer.encode())
+        return _cluster(raw).members if raw else []
+
+    def _happened(self, leaves: Collection[str]) -> list[Happened]:
+        shards = len(self._leaves)
+        return history.recorded(
+            it
+            for leaf in leaves
+            for it in history.events(self._leaves[history.shard_of(leaf, shards)], leaf, until=self.until)
+        )
+
+    def _table(self, step: str) -> reading.Table:
+        database = self._open.enter_context(reading.newest(self.root / step))
+        if database is None:
+            raise StateError(f"{self.root / step} has no checkpoint yet; try again in a moment")
+        return reading.Table(database)
+
+
+class _Reference(dict[str, Known]):
+    """Reference data of a customer shard; every shard has the same."""
+
+    def __init__(self, table: reading.Table) -> None:
+        self._table = table
+
+    def __missing__(self, key: str) -> Known:
+        raw = self._table.get(b"v" + key.encode())
+        found = self[key] = _known(raw) if raw else {}
+        return found
+
+    def get(self, key: str, /) -> Known:  # type: ignore[override]
+        return self[key]
