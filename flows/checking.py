@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from operators import playbook
+from operators.money import MILLION
 from operators.playbook import BadPlaybook, Playbook
 from operators.rules import Rule
 from operators.shapes import Mistake
@@ -50,6 +51,13 @@ def describe(book: Playbook, rule: Rule) -> str:
     elif rule.kind == "threshold":
         assert rule.when is not None
         said = f"{rule.when.text} after {begins}" + (f", until {ends}" if ends else "")
+    elif rule.kind == "crossing":
+        said = f"{rule.of} {rule.above:g} or more, again after less than {rule.until:g}"
+        said += f" or {ends}" if ends else ""
+    elif rule.kind == "rise":
+        by = f"{rule.by_share * 100:g} %" if rule.by_share else f"{rule.by_amount / MILLION:g}"
+        said = f"{rule.of} up by {by} or more within {show(rule.within)}"
+        said += f", no {ends} in between" if ends else ""
     else:
         said = f"{begins} with less than within {show(rule.within)} before"
         said += f", no {ends} in between" if ends else ""

@@ -11,13 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from operators import effects, patterns
+from operators.churn import told
+from operators.churn.customer import Score
 from operators.effects import Effect
 from operators.events import Sign
 from operators.facts import feature_values
+from operators.money import MILLION
 from operators.patterns import Pattern, Patterns
 from operators.playbook import Playbook
 from operators.records import Core, Record
-from operators.rules import Rule
+from operators.rules import OF_SCORES, Rule
 from operators.triggers import Reason, cancel, decide, failed
 
 FEW_KEYS = 8  # of one rule: with more, an alarm that may be too early is left as it is
@@ -33,6 +36,7 @@ class Intents:
         self._playbook = playbook
         self._rules = playbook.rules
         self._grace = playbook.times.grace
+        self._of_scores = tuple(rule for rule in playbook.rules.values() if rule.kind in OF_SCORES)
         self._begin: dict[str, Callable[..., bool]] = {
             "absence": self._wait, "repeat": self._count, "threshold": self._weigh, "drop": self._compare,
         }  # fmt: skip
@@ -171,6 +175,56 @@ class Intents:
             basket = patterns.basket(mine, pattern)
             facts["basket_value"], facts["basket_items"] = basket.value, basket.items
         return rule.when.test(facts)
+
+    # --- a score -------------------------------------------------------------------------------------
+
+    def scored(self, record: Record, score: Score, cause: str, watermark: int) -> None:
+        """A customer was scored anew because of `cause`, a message id or nothing but time."""
+        for rule in self._of_scores:
+            value = told.says(score, rule.of)
+            if value is None:
+                continue
+            if rule.kind == "rise":
+                self._rise(record, rule, value, score.at, cause, watermark)
+            elif value >= rule.above:
+                self._cross(record, rule, value, score.at, cause, watermark)
+            elif value < rule.until and record.has(rule.part):
+                mine: Patterns = record.part(rule.part)
+                pattern = mine.keys.get("")
+                if pattern is not None and _reached(mine, pattern):
+                    pattern.below = max(score.at, pattern.fired)
+                    self.cancel(record, score.at, cause, score.at)
+
+    def _cross(
+        self, record: Record, rule: Rule, value: float, at: int, cause: str, watermark: int
+    ) -> None:  # fmt: skip
+        mine: Patterns = record.part(rule.part)
+        pattern = mine.keys.get("")
+        if pattern is None:
+            pattern = mine.keys[""] = Pattern(lines=[], marks=[])
+        if not _reached(mine, pattern) and at > max(pattern.until, mine.until, pattern.below):
+            pattern.since, pattern.cause = at, cause
+            reason = Reason("", cause, at, at, {rule.of: value})
+            self._decide(record, rule, mine, reason, max(watermark, at))
+
+    def _rise(
+        self, record: Record, rule: Rule, value: float, at: int, cause: str, watermark: int
+    ) -> None:  # fmt: skip
+        """As a drop of what is below zero."""
+        mine: Patterns = record.part(rule.part)
+        number = -round(value * MILLION)
+        pattern = patterns.seen_before(mine, "")
+        if pattern is None:
+            patterns.see_once(mine, "", at, number)
+            return
+        if at > pattern.since:
+            pattern.since, pattern.cause = at, cause
+        low = patterns.highest(mine, pattern, at, number, rule.within)
+        if low is not None and low[1] - number >= (rule.by_amount or -low[1] * rule.by_share):
+            pattern.marks = [(at, number)]
+            if pattern.fired < pattern.since:
+                facts = {"value_before": -low[1] / MILLION, "value_now": value}
+                self._decide(record, rule, mine, Reason("", cause, at, low[0], facts), max(watermark, at))
 
     # --- time ----------------------------------------------------------------------------------------
 

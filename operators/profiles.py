@@ -75,6 +75,7 @@ def _churn(record: Record) -> ChurnScore | None:
         expected_purchases=told.says(score, "expected_purchases"),
         expected_value=told.says(score, "expected_value"),
         next_purchase_at=score.next_purchase_at,
+        value_rank=told.says(score, "value_rank"),
     )
 
 

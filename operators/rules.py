@@ -17,28 +17,34 @@ from operators.paths import Getter, field_of
 from schemas import playbook as form
 
 BASKET_FACTS = ("basket_value", "basket_items")
-KIND_FACTS = {"repeat": ("times",), "drop": ("value_before", "value_now")}
+KIND_FACTS = {
+    "repeat": ("times",), "drop": ("value_before", "value_now"), "rise": ("value_before", "value_now"),
+}  # fmt: skip
 ADDRESSES = {"email": "email", "sms": "phone", "push": "push"}
 
 # What each kind needs, and what it may have that not all kinds have.
 _NEEDS = {
     "absence": ("wait",), "repeat": ("times", "within"), "threshold": ("when",),
-    "drop": ("value", "by", "within"),
+    "drop": ("value", "by", "within"), "crossing": ("of", "above"), "rise": ("of", "by", "within"),
 }  # fmt: skip
-_MAY = {"repeat": ("distinct",), "drop": ("unit",)}
+_MAY = {"repeat": ("distinct",), "drop": ("unit",), "crossing": ("until",)}
+OF_SCORES = ("crossing", "rise")  # kinds that are about scores, not about events
 _OWN = frozenset(name for names in (*_NEEDS.values(), *_MAY.values()) for name in names)
 _EXAMPLE = {
     "wait": "a duration such as 15m", "within": "a duration such as 2h", "times": "a number, 2 or more",
     "when": "a condition such as basket_value >= 30000", "value": "a path such as properties.price",
-    "by": "a share such as 5% or an amount such as 10",
+    "by": "a share such as 5% or an amount such as 10", "of": "a score such as churn_probability",
+    "above": "a number such as 0.7", "on": "the events that begin it",
+    "key": "a path such as properties.cart_id",
 }  # fmt: skip
 
 
 class Rule(NamedTuple):
     """A trigger of the playbook, compiled. Durations in ms. `part` names the part of a customer's
     record that holds its open patterns; `address` is what its channel needs, empty for nothing.
-    `what` gives what a repetition or a drop looks at, besides the key; `horizon` is how long a pattern
-    without consequence is remembered, `lasting` whether one that is open has some until it is decided."""
+    `what` gives what a repetition or a drop looks at, besides the key; `of` is the score that a crossing
+    or a rise looks at; `horizon` is how long a pattern without consequence is remembered, `lasting` whether
+    one that is open has some until it is decided."""
 
     name: str
     part: str
@@ -51,6 +57,9 @@ class Rule(NamedTuple):
     unit: str
     by_share: float
     by_amount: int
+    of: str
+    above: float
+    until: float
     basket: bool
     removes: frozenset[str]
     when: Expression | None
@@ -118,7 +127,7 @@ def compile_rules(
             reactions[unless.on].append(Reaction(rule, False, getter, field_of(unless.key or "")))
         only = one.condition("only", trigger.only, None)
         what = trigger.distinct or trigger.value
-        key = one.path("key", trigger.key)
+        key = one.path("key", trigger.key) if trigger.key else None
         for event in trigger.on:
             reactions[event].append(
                 Reaction(rule, True, key, field_of(trigger.key), only, _takes(rule), field_of(what or ""))
@@ -175,6 +184,9 @@ class _One:
             unit=unit,
             by_share=share,
             by_amount=amount,
+            of=trigger.of or "",
+            above=trigger.above or 0.0,
+            until=(trigger.above or 0.0) if trigger.until is None else trigger.until,
             basket=trigger.basket,
             removes=frozenset(trigger.removes),
             when=when,
@@ -204,9 +216,18 @@ class _One:
     def _check(self) -> None:
         trigger = self._trigger
         kind = trigger.kind
-        for name in _NEEDS[kind]:
-            if getattr(trigger, name) is None:
+        events = ("on", "key")
+        for name in (*_NEEDS[kind], *(() if kind in OF_SCORES else events)):
+            if getattr(trigger, name) in (None, [], ""):
                 self._wrong(name, f"is missing; give {_EXAMPLE[name]}")
+        if kind in OF_SCORES:
+            for name in (*events, "basket", "removes", "only"):
+                if getattr(trigger, name):
+                    self._wrong(name, f"has no meaning for kind {kind}")
+            if trigger.of is not None and trigger.of not in self._known:
+                self._wrong("of", f"{trigger.of} needs the section churn")
+        if trigger.until is not None and trigger.above is not None and trigger.until > trigger.above:
+            self._wrong("until", f"must be {trigger.above:g} or less: below it the trigger may come again")
         for name in sorted(_OWN - {*_NEEDS[kind], *_MAY.get(kind, ())}):
             if getattr(trigger, name) is not None:
                 self._wrong(name, f"has no meaning for kind {kind}")
@@ -220,7 +241,7 @@ class _One:
                 self._wrong("removes", f"{event!r} must be in on as well")
 
     def _by(self, unit: str, currency: str) -> tuple[float, int]:
-        if self._trigger.by is None or self._trigger.kind != "drop":
+        if self._trigger.by is None or self._trigger.kind not in ("drop", "rise"):
             return 0.0, 0
         text = str(self._trigger.by)
         found = re.match(r"^\s*(\d{1,9}(?:\.\d+)?)\s*(%?)\s*$", text)
@@ -230,7 +251,8 @@ class _One:
         elif found[2]:
             return number / 100, 0
         else:
-            return 0.0, minor_units(number, currency) if unit == "money" else millionths(number)
+            money = unit == "money" and self._trigger.kind == "drop"
+            return 0.0, minor_units(number, currency) if money else millionths(number)
         return 0.0, 0
 
     def _duration(self, name: str, value: str | None) -> int:

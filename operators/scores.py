@@ -79,12 +79,12 @@ class Scores:
             customer.bought(record.part(PART), at, deal.value, self._definition)
         elif not record.has(PART):
             return
-        self._ask(intents, record, core, at, message, before)
+        self._ask(intents, record, core, at, message, before, before)
 
     def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
         """Two customers are one since an event at `at`; the score there is is of one half."""
         if record.has(PART):
-            self._ask(intents, record, core, at, cause, at)
+            self._ask(intents, record, core, at, cause, at, at)
 
     def due(self, intents: Intents, record: Record, core: Core, alarm: int, watermark: int) -> None:
         """The alarm set for `alarm` went off: labels are known, or it is long since the last score."""
@@ -94,11 +94,13 @@ class Scores:
             intents.effects.append(effects.example(example, intents.arrived))
         last = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
         if customer.eligible(churn, definition) and last + definition.every <= now:
-            self._ask(intents, record, core, now, "", now)
+            self._ask(intents, record, core, now, "", now, watermark)
         else:
             self._plan(core, churn)
 
-    def _ask(self, intents: Intents, record: Record, core: Core, at: int, cause: str, before: int) -> None:
+    def _ask(
+        self, intents: Intents, record: Record, core: Core, at: int, cause: str, before: int, watermark: int
+    ) -> None:  # fmt: skip
         churn: Churn = record.part(PART)
         if customer.eligible(churn, self._definition):
             at = max(at, core.last_seen, churn.scored.at if churn.scored is not None else at)
@@ -110,6 +112,7 @@ class Scores:
                 return
             found = churn.scored
             assert found is not None
+            intents.scored(record, found, cause, watermark)
             if self._profile_every and abs(found.churn - churn.told) >= MOVED:
                 profiles.plan(core, max(at, before), self._profile_every)
         self._plan(core, churn)

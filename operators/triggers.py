@@ -169,7 +169,7 @@ def _gone(rule: Rule, record: Record, sent: Sent) -> str:
         return "ended"
     if pattern is None:
         return ""
-    if rule.kind == "threshold":
+    if rule.kind in ("threshold", "crossing"):
         return "no-longer-holds" if pattern.below >= sent.begun else ""
     return "emptied" if rule.basket and not patterns.basket(mine, pattern).items else ""
 
@@ -185,6 +185,12 @@ def _why(playbook: Playbook, rule: Rule, key: str, facts: dict[str, Any], basket
         assert rule.when is not None
         held = ", ".join(f"{name} {facts[name]}" for name in sorted(rule.when.names))
         return f"{held} in {key or 'the cart'}" if basket is not None else held
+    if rule.kind == "crossing":
+        return "; ".join([f"{rule.of} is {facts[rule.of]:g}", *facts.get("churn_reasons", ())])
+    if rule.kind == "rise":
+        before, now = facts["value_before"], facts["value_now"]
+        rose = f"{rule.of} rose from {before:g} to {now:g}"
+        return "; ".join([rose, *facts.get("churn_reasons", ())])
     if basket is not None:
         return f"nothing for {durations.show(rule.wait)} after the last change of {key or 'the cart'}"
     return f"nothing for {durations.show(rule.wait)} after {key or 'it began'}"

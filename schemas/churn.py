@@ -56,7 +56,8 @@ class Model(msgspec.Struct, gc=False):
     rises, and repeating the same input gives the same version and the same model.
 
     `trained_until`: it knows the labels known before this time. `definition`: what it was learnt for; a
-    scorer for other facts is refused. `why`: what made it be published.
+    scorer for other facts is refused. `values`: percentiles (1 to 99) of the value to expect of customers
+    within the horizon, in major units. `why`: what made it be published.
     """
 
     format: int
@@ -72,6 +73,7 @@ class Model(msgspec.Struct, gc=False):
     calibration: list[float]
     figures: Figures
     why: str
+    values: list[float] = []
 
 
 class Metrics(msgspec.Struct, gc=False):

@@ -98,7 +98,8 @@ class ChurnScore(msgspec.Struct, gc=False):
     been learnt it is 0 and `prior` is true: a rule of recency and frequency.
 
     `expected_purchases` within the horizon, `expected_value` what they are worth in minor units,
-    `next_purchase_at` when the next is due if the customer is still there."""
+    `next_purchase_at` when the next is due if the customer is still there. `value_rank`: the share of
+    customers of whom less value is expected, null without a model."""
 
     probability: float
     reasons: list[str]
@@ -108,6 +109,7 @@ class ChurnScore(msgspec.Struct, gc=False):
     expected_purchases: float
     expected_value: int
     next_purchase_at: int
+    value_rank: float | None = None
 
 
 class Profile(msgspec.Struct, gc=False):

@@ -16,6 +16,7 @@ Aggregate = Literal[
 ]  # fmt: skip
 Unit = Literal["money", "number", "text"]
 
+ScoreNumber = Literal["churn_probability", "expected_purchases", "expected_value", "value_rank"]
 Contestant = Literal["recursive", "curved", "logistic", "tree", "forest", "ensemble"]
 
 
@@ -96,21 +97,26 @@ class Trigger(Section):
     `distinct`, a path, different values count instead of times.
     `threshold`: `when`, a condition, holds after an event of `on`; once, until it does not hold any more
     or `unless` happened.
+    `crossing`: the score `of` reached `above`; once, until it is below `until` (hysteresis; `above` unless
+    given) or `unless` happened.
+    `rise`: the score `of` is by `by` (a share such as `50%`, or an amount such as `0.2`) or more above its
+    lowest within `within`, since the last rise.
     `drop`: the number at `value` is by `by` (`5%`, or an amount such as `10`) or more lower than the
     highest that this customer saw within `within`, since the last drop; none of `unless` in between.
 
-    All are kept per value of `key`. An event of `on` counts only where `only` holds, a condition over its
+    Those about scores have neither `on` nor `key`, and need the section `churn`. All others are kept per
+    value of `key`. An event of `on` counts only where `only` holds, a condition over its
     properties. With `basket`, product lines are collected from the events of `on` and an empty basket is
     no reason; `removes` names the events that take lines away. `where`, asked when the reason is there,
     is a condition over features and facts: `basket_value`, `basket_items` with `basket`, `times` of a
-    `repeat`, `value_before` and `value_now` of a `drop`. `when` knows features and the basket.
+    `repeat`, `value_before` and `value_now` of a `drop` and a `rise`. `when` knows features and the basket.
     """
 
-    kind: Literal["absence", "repeat", "threshold", "drop"]
-    on: list[str]
-    key: str
+    kind: Literal["absence", "repeat", "threshold", "drop", "crossing", "rise"]
     channel: str
     purpose: str
+    on: list[str] = []
+    key: str = ""
     only: str | None = None
     unless: list[Unless] = []
     wait: str | None = None
@@ -121,6 +127,9 @@ class Trigger(Section):
     value: str | None = None
     unit: Literal["money", "number"] | None = None
     by: str | float | None = None
+    of: ScoreNumber | None = None
+    above: float | None = None
+    until: float | None = None
     basket: bool = False
     removes: list[str] = []
     where: str | None = None

@@ -91,7 +91,7 @@ def consent(
     return track("Consent Updated", minutes, channel=channel, purpose=purpose, granted=granted, **who)
 
 
-def inputs(*topics: Sequence[bytes], arrived: float = 100_000) -> Inputs:
+def inputs(*topics: Sequence[bytes], arrived: float = 1_000_000) -> Inputs:
     """Each sequence is partition 0 of its topic: shop.web, shop.app, shop.pos."""
     names = ("shop.web/0", "shop.app/0", "shop.pos/0")
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import version
 
 from operators.churn import published
@@ -10,8 +11,10 @@ from operators.churn.vector import Fitted
 from schemas.churn import FORMAT, Figures, Model
 
 
-def linear(definition: Definition, number: int, bias: float = 0.0, **weights: float) -> bytes:
-    """Version `number`: log-odds are `bias` and `weights` of inputs by name."""
+def linear(
+    definition: Definition, number: int, bias: float = 0.0, values: Sequence[float] = (), **weights: float
+) -> bytes:
+    """Version `number`: log-odds are `bias` and `weights` of inputs by name; `values` are percentiles."""
     fitted = Fitted()
     return published.encode(
         Model(
@@ -33,5 +36,6 @@ def linear(definition: Definition, number: int, bias: float = 0.0, **weights: fl
             calibration=[1.0, 0.0],
             figures=Figures(100, 50, None, None, None, None),
             why="a test",
+            values=[*values],
         )
     )

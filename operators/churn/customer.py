@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from operators.churn import pending, reasons, statistics, vector
+from operators.churn import pending, reasons, statistics, values, vector
 from operators.churn.definition import Definition
 from operators.churn.pending import Snapshot
 from operators.churn.scoring import Scorer
@@ -25,7 +25,8 @@ CHANGE = 0.01  # a score that moved less has the reasons it had: to find them ta
 
 class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
     """The probability that the customer churns, as of `at` (ms), why, and by which model (0: the rule
-    for as long as there is none). `expected_*`: within the horizon; money in major units."""
+    for as long as there is none). `expected_*`: within the horizon; money in major units. `value_rank`: the
+    share of customers of whom less value is expected, -1 where the model does not know it."""
 
     at: int
     churn: float
@@ -34,6 +35,7 @@ class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
     expected_purchases: float
     expected_value: float
     next_purchase_at: int
+    value_rank: float = -1.0
 
 
 class Churn(msgspec.Struct, array_like=True, gc=False):
@@ -92,7 +94,8 @@ def score(
     else:
         why = old.reasons
     expected = vector.outlook(facts, inputs, scorer.fitted, at)
-    found = churn.scored = Score(at, risk, why, scorer.version, *expected)
+    rank = values.rank(scorer.values, expected.value)
+    found = churn.scored = Score(at, risk, why, scorer.version, *expected, rank)
     if churn.snapshot_at < 0 or at >= churn.snapshot_at + definition.apart:
         churn.waiting.append(pending.snapshot(at, owner, facts, risk, scorer.version))
         churn.snapshot_at = at

@@ -18,7 +18,7 @@ from zlib import crc32
 import msgspec
 import numpy as np
 
-from operators.churn import calibration, evaluation, fitting, models
+from operators.churn import calibration, evaluation, fitting, models, values
 from operators.churn.calibration import Platt
 from operators.churn.definition import Terms
 from operators.churn.evaluation import Tally
@@ -283,6 +283,7 @@ class Learner:
                     "spending": list(scorer.fitted.spending),
                 },
                 calibration=[scorer.slope, scorer.shift],
+                values=values.percentiles([*self.sample.values()], scorer.fitted, self.course.horizon),
                 figures=evaluation.figures(self.total[kind]),
                 why=why,
             )

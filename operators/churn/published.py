@@ -55,7 +55,7 @@ def scorer(model: Model, definition: str, names: tuple[str, ...]) -> Scorer:
         function = scoring.build(model.scorer)
         fitted = Fitted(Purchasing(*model.fitted["purchasing"]), Spending(*model.fitted["spending"]))
         slope, shift = model.calibration
-        found = Scorer(function, fitted, slope, shift, model.version)
+        found = Scorer(function, fitted, slope, shift, model.version, tuple(model.values))
         found.function.moves([0.0] * len(names))
         return found
     except (KeyError, TypeError, ValueError, IndexError) as error:

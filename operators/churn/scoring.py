@@ -185,13 +185,15 @@ class Mean:
 
 
 class Scorer(NamedTuple):
-    """A function with what belongs to it. `slope`, `shift`: calibration of the log-odds (Platt)."""
+    """A function with what belongs to it. `slope`, `shift`: calibration of the log-odds (Platt). `values`:
+    percentiles of the expected value over customers."""
 
     function: Function
     fitted: Fitted
     slope: float = 1.0
     shift: float = 0.0
     version: int = 0
+    values: tuple[float, ...] = ()
 
     def score(self, inputs: Sequence[float]) -> float:
         """Probability of a positive label."""

@@ -16,9 +16,9 @@ SAID: dict[str, Callable[[Score], Any]] = {
     "churn_prior": lambda score: score.version == 0,
     "expected_purchases": lambda score: round(score.expected_purchases, 3),
     "expected_value": lambda score: round(score.expected_value * 100),
+    "value_rank": lambda score: score.value_rank if score.value_rank >= 0 else None,
     "next_purchase_at": lambda score: score.next_purchase_at,
 }
-NUMBERS = ("churn_probability", "expected_purchases", "expected_value")
 
 
 def says(score: Score | None, name: str) -> Any:

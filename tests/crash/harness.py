@@ -76,7 +76,8 @@ class Scope:
             self._producer.produce(names[source], value, partition=partition)
             self._sent += 1
             if self._sent % EVENTS_PER_MODEL == 0:
-                model = linear(self.book.churn.definition, self._sent, self._sent / 10_000, recency=0.3)
+                bias = self._sent // EVENTS_PER_MODEL % 3 - 0.5  # scores of .38, .62 and .82
+                model = linear(self.book.churn.definition, self._sent, bias, recency=0.3)
                 self._producer.produce(topics.learning(self.name, "models"), model, b"churn", partition=0)
             if number % 20_000 == 19_999:  # its queue holds 100,000
                 self._producer.flush(60)

@@ -158,8 +158,8 @@ def test_a_model_scores_from_the_cut_it_comes_in_and_one_that_does_not_fit_is_re
 
 def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:
     text = RETAIL.read_text()
-    start, end = text.index("churn: #"), text.index("profiles: {every")
-    outcome = run(order(0), until=100 * DAY, playbook=playbooks.load(text[:start] + text[end:]))
+    start, end, risk = (text.index(it) for it in ("churn: #", "profiles: {every", "  churn_risk:"))
+    outcome = run(order(0), until=100 * DAY, playbook=playbooks.load(text[:start] + text[end:risk]))
     assert not outcome.customers[ANN_ID].has("churn")
     assert not outcome.examples
     assert all(profile.churn is None for profile in told(outcome))

@@ -69,9 +69,9 @@ def published(draw: st.DrawFn, log: Log) -> Models:
     cuts = draw(st.lists(st.integers(1, len(log.steps)), max_size=3))
     for offset, number in enumerate(sorted(cuts)):
         version = draw(st.integers(1, 4))
-        raw = draw(
-            st.sampled_from([models.linear(definition, version, version / 2, recency=0.3), b"{}", b""])
-        )
+        bias = 2.0 if version % 2 else -1.0  # what is above and below every threshold
+        good = models.linear(definition, version, bias, recency=0.3)
+        raw = draw(st.sampled_from([good, good, b"{}", b""]))
         found.setdefault(number, []).append((offset, raw))
     return found
 
