@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import msgspec
 from confluent_kafka import TopicPartition
 
 from flows import kafka, recorded
@@ -30,14 +31,22 @@ class Bounded(Sequencer):
         assert run.plan is not None
         self._plan = run.plan
         self._parts = {(part.topic, part.partition): part for part in run.plan.parts}
-        self._end_of = {place: part.end for place, part in self._parts.items()}
+        self._earlier = {(part.topic, part.partition): part for part in run.plan.moves}
+        both = {**self._parts, **self._earlier}
+        self._end_of = {place: part.end for place, part in both.items()}
         self._cuts: Recorded | None = None
         self._allowed = 0.0
+        if resume is not None and resume.round < run.plan.round:  # continued after its end
+            resume = msgspec.structs.replace(
+                resume, ended=False, ends_at=None, finished=False, round=run.plan.round
+            )
         super().__init__(run, resume, durable)
+        self._round = run.plan.round
         most = min(self._cut_events, int(run.rate * BURST)) if run.rate else self._cut_events
         self._share = max(1, min(most // self._front.inputs, self._limit // 4))
         front = self._front
-        front.finish_at([*self._end_of.values()])
+        front.finish_at([part.end for part in self._parts.values()])
+        self._taught = self._index.get((run.models, 0), -1)
         done = [place for i, place in enumerate(self._parts) if bounded.over(front, i)]
         if done:
             self._channels.pause([TopicPartition(*place) for place in done])
@@ -68,6 +77,9 @@ class Bounded(Sequencer):
     def _inputs(self) -> list[Place]:
         return list(self._parts)
 
+    def _earlier_moves(self) -> list[Place]:
+        return list(self._earlier)
+
     def _first(self, place: Place) -> int | None:
         part = self._parts.get(place)
         return None if part is None else part.start
@@ -87,8 +99,10 @@ class Bounded(Sequencer):
             ]
         super()._take(messages)
         for place in beyond:
-            self._front.read_up_to(self._index[place], ends[place])
-            self._channels.pause([TopicPartition(*place)])
+            index = self._index[place]
+            self._front.read_up_to(index, ends[place])
+            client = self._channels if index < self._front.inputs else self._internals
+            client.pause([TopicPartition(*place)])
 
     # --- when it goes on ----------------------------------------------------------------------------------
 
@@ -99,10 +113,13 @@ class Bounded(Sequencer):
 
     def _next(self, now: float) -> Cut | None:
         front, incarnation = self._front, self._log.incarnation
-        if not self._may_go(now):
-            return bounded.internals(front, incarnation)
+        taught, known = self._taught, True
+        if taught >= 0 and self._cuts is None:
+            known = front.reached[taught] >= self._plan.models
+        if not known or not self._may_go(now):
+            return bounded.internals(front, incarnation, taught, -1)
         if self._cuts is None:
-            return bounded.propose(front, incarnation, self._share)
+            return bounded.propose(front, incarnation, self._share, taught)
         return self._repetition(self._cuts)
 
     def _repetition(self, cuts: Recorded) -> Cut | None:
@@ -119,7 +136,7 @@ class Bounded(Sequencer):
             ends: dict[int, int] = {}
             for i, end in cut.ends.items():
                 topic, partition, _ = marker.partitions[i]
-                if (topic, partition) in self._parts:
+                if (topic, partition) in self._parts or topic == self._run.models:
                     ends[self._index[topic, partition]] = end
             new = any(end > front.offsets[i] for i, end in ends.items())
             if not new and cut.watermark <= front.watermark and (ends or cut.watermark < front.watermark):
@@ -130,8 +147,8 @@ class Bounded(Sequencer):
                 break
             cuts.pop()
             self._needed = None
-            return bounded.repeat(front, incarnation, ends, cut.watermark, written.offset)
-        return bounded.internals(front, incarnation)
+            return bounded.repeat(front, incarnation, ends, cut.watermark, written.offset, self._taught)
+        return bounded.internals(front, incarnation, self._taught, -1)
 
     def _may_go(self, now: float) -> bool:
         """Whether the rate that was asked for allows more events now."""

@@ -13,8 +13,9 @@ import msgspec
 from schemas import topics
 from state.errors import StateError, unusable
 
-EVENT_TIME, LIVE = "event-time", "live"
 Order = Literal["event-time", "live"]
+EVENT_TIME: Order = "event-time"
+LIVE: Order = "live"
 _INTERNAL = (topics.MOVES, topics.CONTROL)
 FILE = "replay.json"
 
@@ -42,7 +43,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A bounded range, and where to write.
 
     `asked`: the settings as they were written on the command line. `playbook` is the hash of the one it was
-    begun with.
+    begun with. `round` counts how often it was continued after its end. `moves` are parts of the live
+    `moves` topic that are let in, too, `models` the end of that of models.
     """
 
     asked: dict[str, str]
@@ -52,6 +54,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     order: Order = "event-time"
     parts: list[Part]
     cuts: Cuts | None = None
+    round: int = 0
+    moves: list[Part] = []
+    models: int = 0
 
     @property
     def read_topics(self) -> list[str]:

@@ -26,8 +26,8 @@ class Recorded:
         self._topic = topic
         self.position = start
         self.end = end
-        self._latest = incarnation
-        self._marker = None if incarnation < 0 else _marker(brokers, topic, incarnation)
+        self.incarnation = incarnation
+        self.marker = None if incarnation < 0 else _marker(brokers, topic, incarnation)
         self._read: deque[Written] = deque()
         self._client = kafka.consumer(brokers, "oncue-recorded")
         self._client.assign([TopicPartition(topic, 0, start)])
@@ -66,9 +66,9 @@ class Recorded:
                 return
             record = decoded(message)
             if isinstance(record, Opened):
-                self._latest, self._marker = offset, record
-            elif record.incarnation == self._latest and self._marker is not None:
-                self._read.append(Written(offset, record, self._marker))
+                self.incarnation, self.marker = offset, record
+            elif record.incarnation == self.incarnation and self.marker is not None:
+                self._read.append(Written(offset, record, self.marker))
             self.position = offset + 1
 
 

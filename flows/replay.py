@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows import archive, ranges, supervise, worker
+from flows import archive, kafka, ranges, supervise, worker
 from flows import plan as planning
 from flows import topics as making
 from flows.bar import Bar
@@ -21,6 +21,7 @@ from flows.plan import EVENT_TIME, Plan
 from flows.settings import Run
 from operators import playbook
 from operators.playbook import Playbook
+from schemas import topics
 from state.directory import Directory
 
 SHADOW, NONE = "shadow", "none"
@@ -59,10 +60,15 @@ def begin(asked: Asked) -> Run:
         found = plan(asked, book)
     else:
         planning.check_same(root, found, asked.said, book.hash)
-    run = make(text, book, asked.brokers, asked.state, found)
-    making.make(making.written(found.space, book.engine.partitions, run.outputs), asked.brokers)
+    return ready(make(text, book, asked.brokers, asked.state, found))
+
+
+def ready(run: Run) -> Run:
+    """Make its topics, check and lock its state directory, and keep its plan there."""
+    assert run.plan is not None
+    making.make(making.written(run.space, run.playbook.engine.partitions, run.outputs), run.brokers)
     worker.prepare(run)
-    planning.write(root, found)
+    planning.write(run.directory.root, run.plan)
     return run
 
 
@@ -75,6 +81,9 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         parts, cuts = archive.parts(book, asked.archives), None
     else:
         parts, cuts, _ = ranges.resolve(book, asked.brokers, asked.order, begin, end)
+    models = 0
+    if book.churn is not None:
+        models = kafka.end(asked.brokers, (topics.learning(book.scope, "models"), 0))
     named = asked.output not in (SHADOW, NONE)
     return Plan(
         asked=asked.said,
@@ -84,6 +93,7 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         order=msgspec.convert(asked.order, planning.Order),
         parts=parts,
         cuts=cuts,
+        models=models,
     )
 
 

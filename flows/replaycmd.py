@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from flows import compare as comparing
+from flows import handover
 from flows import replay as replaying
 from flows.plan import EVENT_TIME, LIVE
 from flows.ranges import BEGINNING, FORMS, NOW
@@ -17,6 +18,7 @@ from flows.replay import SHADOW, Asked
 
 def register(app: typer.Typer) -> None:
     app.command()(replay)
+    app.command()(promote)
 
 
 def replay(
@@ -62,3 +64,17 @@ def replay(
     else:
         print("\n".join(comparing.text(report)))
     raise typer.Exit(1 if report.unexplained else 0)
+
+
+def promote(
+    brokers: Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")],
+    live: Annotated[Path, typer.Option("--live", help="The state directory of the live run.")],
+    new: Annotated[Path | None, typer.Argument(metavar="NEWDIR", help="That of a replay.")] = None,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="Bring the state from before the last one back.")
+    ] = False,
+) -> None:
+    """Let the live run go on with the state of a replay. Keeps up with the live run until that is stopped."""
+    if undo == (new is not None):
+        raise typer.BadParameter("give NEWDIR, or --undo")
+    print(handover.undo(live, brokers) if new is None else handover.promote(new, live, brokers))

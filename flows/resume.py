@@ -17,7 +17,7 @@ from state.points import SEQUENCE, Points
 
 class Resume(msgspec.Struct, array_like=True, frozen=True):
     """What a snapshot of the sequencer holds. Places are topic/partition. `repeated`: the offset of the cut
-    of another order that was repeated last."""
+    of another order that was repeated last; `round`: how often a replay was continued after its end."""
 
     offsets: dict[str, int]
     highest: dict[str, int]
@@ -30,6 +30,7 @@ class Resume(msgspec.Struct, array_like=True, frozen=True):
     ends_at: dict[str, int] | None
     finished: bool
     repeated: int = -1
+    round: int = 0
 
 
 encode = msgspec.msgpack.Encoder().encode

@@ -35,6 +35,7 @@ from operators.order import (
     Front,
     Opened,
 )
+from schemas import topics
 from state.points import SEQUENCE, Points
 
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
@@ -42,6 +43,7 @@ MOST_POLLS = 10  # of 1,000 records each, in one turn
 OUTAGE = 2.0  # seconds without an acknowledgement after which the broker counts as having been away
 LONG_REPEAT = 2_000  # cuts
 SLACK = 100  # ms of event time that a partition may lag before it is asked about
+MOVES = f".{topics.OUTPUTS[topics.MOVES].name}"
 PROBE_EVERY = 0.05  # seconds between questions for proof of idleness
 
 
@@ -81,10 +83,11 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **waking(run.brokers))
         self._group = Group(run.brokers, f"oncue-{run.space}")
         inputs = self._inputs()
-        learnt = [(run.models, 0)] if run.playbook.churn is not None and run.plan is None else []
+        learnt = [(run.models, 0)] if run.playbook.churn is not None else []
         named_internal = [run.moves, run.control, run.order, *(topic for topic, _ in learnt)]
         counts = kafka.partitions(self._internals, named_internal, run.brokers)
-        internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0), *learnt]
+        internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0)]
+        internals += [*self._earlier_moves(), *learnt]
         self._places: list[Place] = inputs + internals
         self._names = [kafka.show(place) for place in self._places]
         self._index = {place: index for index, place in enumerate(self._places)}
@@ -107,6 +110,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._settled = 0  # the cut up to which everything is known to be durable
         self._finished = bool(resume and resume.finished)
         self._repeated = resume.repeated if resume else -1
+        self._round = resume.round if resume else 0
         self._open(resume)
 
     # --- start ---------------------------------------------------------------------------------------
@@ -124,6 +128,10 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
     def _unnamed(self) -> set[str]:
         """Input topics that the broker cannot tell the id of."""
         return set()
+
+    def _earlier_moves(self) -> list[Place]:
+        """Partitions with moves that were under way when this state wrote to other topics."""
+        return []
 
     def _first(self, place: Place) -> int | None:
         """Where a partition begins that was never read; None: at its oldest record."""
@@ -264,6 +272,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 None if ends_at is None else dict(zip(names, ends_at, strict=False)),
                 self._finished,
                 self._repeated,
+                self._round,
             ),
         )
         if before is not None:
@@ -375,7 +384,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                         front.add((version.came, i, offset, REFERENCE, arrived, version, b""))
                 except headers.BadHeader as bad:
                     front.add((newest[i], i, offset, BAD, arrived, (bad.reason, bad.detail), raw))
-            elif self._places[i][0] == self._run.moves:
+            elif self._places[i][0].endswith(MOVES):
                 front.add((INTERNAL_TIME, i, offset, MOVE, arrived, None, raw))
             elif self._places[i][0] == self._run.models:
                 front.add((INTERNAL_TIME, i, offset, MODEL, arrived, None, raw))

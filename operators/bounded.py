@@ -13,15 +13,16 @@ from itertools import islice
 from operators.order import NEVER, Cut, Front
 
 
-def propose(front: Front, incarnation: int, share: int) -> Cut | None:
+def propose(front: Front, incarnation: int, share: int, models: int = -1) -> Cut | None:
     """The next cut in event-time order, of at most `share` events from each partition. None while it is not
-    known what it holds, unless a move or a command can go.
+    known what it holds, unless a move or a command can go. `models` is the index of the partition of
+    models, each of which is let in once time has come to when it was published.
 
     A partition's clock is the time of its last event released, or just before that of its next one, if
     that is more: both are known. At the end of the last one time has reached the newest event.
     """
     if front.ended or not all(_known(front, i, share) for i in range(front.inputs)):
-        return internals(front, incarnation)
+        return internals(front, incarnation, models)
     limit = min((_horizon(front, i, share) for i in range(front.inputs)), default=NEVER)
     events_limit = limit
     ends: dict[int, int] = {}
@@ -48,7 +49,7 @@ def propose(front: Front, incarnation: int, share: int) -> Cut | None:
         clocks.append(max(highest - (following == highest), following - 1))
         if i < front.leading:
             events_limit = min(events_limit, following - 1)
-    found = internals(front, incarnation)
+    found = internals(front, incarnation, models)
     if found is not None:
         ends.update(found.ends)
         count += found.events
@@ -57,11 +58,13 @@ def propose(front: Front, incarnation: int, share: int) -> Cut | None:
     return Cut(incarnation, front.number + 1, watermark, ends, count, least == NEVER)
 
 
-def repeat(front: Front, incarnation: int, recorded: dict[int, int], watermark: int, source: int) -> Cut:
-    """A cut that lets in what a recorded one did, as far as it is not in yet; `source` is where that one
-    is written. What waits internally goes along."""
+def repeat(
+    front: Front, incarnation: int, recorded: dict[int, int], watermark: int, source: int, models: int = -1
+) -> Cut:
+    """A cut that lets in what a recorded one did, models included, as far as it is not in yet; `source` is
+    where that one is written. Moves and commands that wait go along."""
     ends = {i: end for i, end in recorded.items() if end > front.offsets[i]}
-    found = internals(front, incarnation)
+    found = internals(front, incarnation, models, -1)
     if found is not None:
         ends.update(found.ends)
     count = sum(end - front.offsets[i] for i, end in ends.items())
@@ -73,12 +76,20 @@ def closing(front: Front, incarnation: int) -> Cut:
     return Cut(incarnation, front.number + 1, front.watermark, {}, 0, True)
 
 
-def internals(front: Front, incarnation: int) -> Cut | None:
-    """Only the moves and commands that wait."""
-    ends = {i: front.arrived_to[i] for i in range(front.inputs, front.size) if front.waiting[i]}
+def internals(front: Front, incarnation: int, models: int = -1, until: int | None = None) -> Cut | None:
+    """Only the moves and commands that wait, and the models that were published up to `until` (ms), by
+    default as far as time has come."""
+    moment = front.watermark if until is None else until
+    ends: dict[int, int] = {}
+    count = 0
+    for i in range(front.inputs, front.size):
+        for arrival in front.waiting[i]:
+            if i == models and arrival[4] > moment:
+                break
+            ends[i] = arrival[2] + 1
+            count += 1
     if not ends:
         return None
-    count = sum(len(front.waiting[i]) for i in ends)
     return Cut(incarnation, front.number + 1, front.watermark, ends, count)
 
 

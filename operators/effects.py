@@ -136,5 +136,7 @@ def move(number: int, winner: str, payload: bytes) -> Effect:
     return Effect(topics.MOVES, f"move:{number}", winner, payload, "oncue.move", 0, 0)
 
 
-def command(name: str, body: bytes = b"{}") -> Effect:
-    return Effect(topics.CONTROL, f"control:{name}", name, body, f"oncue.control.{name}", 0, 0)
+def command(name: str, times: int = 0, body: bytes = b"{}") -> Effect:
+    """`times`: how often it was given before."""
+    id = f"control:{name}:{times}" if times else f"control:{name}"
+    return Effect(topics.CONTROL, id, name, body, f"oncue.control.{name}", 0, 0)

@@ -23,6 +23,7 @@ class Progress(msgspec.Struct, array_like=True):
     announced: bool = False
     received: dict[str, int] = {}
     newest: int = -1
+    ends: int = 0
 
 
 _decode_move = msgspec.msgpack.Decoder(MoveBody).decode
@@ -115,7 +116,7 @@ class Resolver:
         if batch.events and batch.events[-1][0] > self.progress.newest:  # they are in the order of time
             self.progress.newest = batch.events[-1][0]
         self._count(places, received)
-        last = self._finish(packs, batch)
+        last = self._finish(packs, batch, received)
         return [
             Pack(shard, batch.number, batch.watermark, batch.before, batch.run, newest, last, mine)
             for shard, mine in enumerate(packs)
@@ -128,16 +129,21 @@ class Resolver:
                 topic = place.rpartition("/")[0]
                 totals[topic] = totals.get(topic, 0) + count
 
-    def _finish(self, packs: list[list[Operation]], batch: Batch) -> bool:
-        """Whether the shards are to close their books: the input has ended, or since then all is home."""
+    def _finish(self, packs: list[list[Operation]], batch: Batch, received: list[int]) -> bool:
+        """Whether the shards are to close their books: the input has ended, or since then all is home. What
+        comes after an end takes it back: a replay can be continued."""
         progress = self.progress
-        progress.ended = progress.ended or batch.last
+        more = any(received)
+        if batch.last or more:
+            progress.announced = False
+        progress.ended = batch.last or (progress.ended and not more)
         home = progress.ended and not progress.announced and not self._open
         if batch.number % LEDGER_EVERY == 0 or batch.last or home:
             packs[0].append((operations.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
         if home:
             progress.announced = True
-            packs[0].append((operations.PASS, tuple(effects.command("done"))))
+            packs[0].append((operations.PASS, tuple(effects.command("done", progress.ends))))
+            progress.ends += 1
         progress.open_moves = sorted(self._open)
         return batch.last or home
 

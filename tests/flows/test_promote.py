@@ -1,0 +1,69 @@
+"""`oncue promote` and the way back, while events keep coming: nothing is decided twice, nothing is lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+from tests.brokers import EmbeddedBroker
+from tests.flows.conftest import Maker
+from tests.flows.running import Scope
+from tests.flows.test_replay import completed, decided, visit
+from tests.program import Program, until
+
+
+def send(scope: Scope, first: int, last: int) -> None:
+    for number in range(first, last):
+        scope.send(*visit(number), partition=number % 4)
+
+
+def hand_over(scope: Scope, live: Program, *more: object) -> None:
+    """Run it beside the live run until it asks for that to be stopped; then stop it."""
+    promote = scope.oncue("promote", *more, "--live", scope.state, "--brokers", scope.broker.bootstrap)
+    until(lambda: "Stop the live run now" in promote.said or not promote.running, "the request to stop")
+    assert promote.running, promote.said
+    assert live.stop() == 0, live.said
+    assert promote.wait() == 0, promote.said
+
+
+def started(scope: Scope) -> Program:
+    """A live run that has made a cut."""
+    before = scope.size("order")
+    run = scope.run()
+    until(lambda: scope.size("order") > before + 1 or not run.running, "a cut")
+    assert run.running, run.said
+    return run
+
+
+def test_live_goes_on_with_a_replayed_state_and_back_and_every_decision_is_made_once(
+    mock: EmbeddedBroker, scoped: Maker
+) -> None:
+    scope = scoped(mock)
+    send(scope, 0, 60)
+    live = started(scope)
+    until(lambda: scope.size("identities") >= 40, "the merges")
+    early = scope.oncue("promote", scope.state, "--live", scope.state, "--brokers", mock.bootstrap)
+    assert early.wait() == 2
+    assert "holds no replay" in early.said
+
+    completed(scope, "new")
+    send(scope, 60, 90)
+    hand_over(scope, live, scope.folder / "new")
+    send(scope, 90, 120)
+    live = started(scope)
+    send(scope, 120, 150)
+    hand_over(scope, live, "--undo")
+    send(scope, 150, 165)
+    live = started(scope)
+    send(scope, 165, 180)
+    scope.finish()
+    assert live.wait() == 0, live.said
+
+    ids = Counter(it.headers["ce_id"] for it in scope.records("triggers"))
+    assert max(ids.values()) == 1
+    assert len(ids) > 60
+    found = decided(scope, scope.name)
+    assert decided(scope, completed(scope, "all")) == found
+    ledger = scope.ask("ledger", "--config", scope.config, "--brokers", mock.bootstrap)
+    assert "balances" in ledger
+    shutil.rmtree(scope.folder / "all")
