@@ -3,7 +3,8 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit crash pure whole lock kafka soak bench-churn bench-full bench-replay clean
+.PHONY: truth demo test lint types imports drift unit crash pure whole lock kafka soak bench-churn bench-full \
+	bench-replay image image-steps clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
@@ -54,6 +55,19 @@ COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-ex
 lock:
 	$(COMPILE) --extra dev -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-run.lock pyproject.toml
+	$(COMPILE) --only-build-deps --all-build-deps -o requirements-build.lock pyproject.toml
+
+# BASE: the image that it is built on, by its digest; IMAGE: what to call it.
+IMAGE ?= oncue:latest
+image:
+	@echo "$(BASE)" | grep -Eq '^[^@ ]+@sha256:[0-9a-f]{64}$$' || { \
+		echo "make image BASE=python:3.11-slim-bookworm@sha256:...: docs/deployment.md says where the digest is from"; \
+		exit 2; }
+	docker build --pull --build-arg BASE=$(BASE) --tag $(IMAGE) .
+
+# The Dockerfile's steps without a container engine, and what they installed tried out: a minute or two.
+image-steps: $(STAMP)
+	$(BIN)/python deploy/image_steps.py
 
 # A real Kafka broker on a free loopback port, until Ctrl-C.
 kafka: $(STAMP)

@@ -37,6 +37,8 @@ from flows.deadletters import BadTransform
 from flows.export import BadExport
 from flows.kafka import KafkaTrouble
 from flows.past import Remembered
+from flows.peers import BadPeers
+from flows.peers import parse as parse_peers
 from flows.playbooks import retail
 from flows.progress import Progress
 from flows.ranges import BadRange
@@ -75,18 +77,30 @@ def run(
     state: State,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     on_gap: Annotated[str, typer.Option(help="Trimmed input: stop, earliest or latest.")] = "stop",
+    peers: Annotated[
+        str | None,
+        typer.Option(help="All processes of a cluster on several machines: HOST:PORT,HOST:PORT..."),
+    ] = None,
+    peer: Annotated[
+        int | None,
+        typer.Option(help="Which of --peers this is, from 0; else the one with this machine's name."),
+    ] = None,
 ) -> None:
     """Run a scope until its input ends or SIGTERM comes. The same command continues after any stop."""
     if on_gap not in ("stop", "earliest", "latest"):
         raise typer.BadParameter("--on-gap is stop, earliest or latest")
+    if peers is not None and workers != 1:
+        raise typer.BadParameter("--workers are on this machine, --peers on several: choose one of the two")
+    cluster = parse_peers(peers, peer) if peers is not None else None
     it = worker.open_run(config, brokers, state, on_gap)
-    worker.prepare(it)
+    worker.prepare(it, cluster.number if cluster else None)
     restarts = again.restarts_so_far()
 
     def anew() -> NoReturn:
         again.become_anew(it, restarts)
 
-    code = worker.work(it, anew=anew) if workers == 1 else supervise(it, str(config), workers)
+    alone = workers == 1 and cluster is None
+    code = worker.work(it, anew=anew) if alone else supervise(it, str(config), workers, cluster)
     if code == worker.AGAIN:
         again.say("an input topic has new partitions; starting again")
         anew()
@@ -352,7 +366,16 @@ def main() -> None:
     """Entry point: errors that a person can mend are one message and exit code 2, not a traceback."""
     try:
         app()
-    except (BadArchive, BadExport, BadPlaybook, BadRange, BadTransform, KafkaTrouble, StateError) as error:
+    except (
+        BadArchive,
+        BadExport,
+        BadPeers,
+        BadPlaybook,
+        BadRange,
+        BadTransform,
+        KafkaTrouble,
+        StateError,
+    ) as error:
         print(f"oncue: {error}", file=sys.stderr)
         sys.exit(worker.TROUBLE)
     except OSError as error:

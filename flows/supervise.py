@@ -1,7 +1,7 @@
-"""Several worker processes on this machine: started together, watched, restarted together.
+"""The worker processes of this machine: started together, watched, restarted together.
 
 Bytewax workers of one cluster live and die together: when one ends the others follow, and all start
-again from the last common epoch.
+again from the last common epoch. With peers elsewhere this machine has one of them, and theirs do the same.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ import sys
 import time
 
 from flows.again import Restarts, say, wait_for_broker
+from flows.peers import Peers
 from flows.settings import Run
 from flows.worker import AGAIN, INTERRUPTED, TROUBLE
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 
 
-def supervise(run: Run, config: str, workers: int) -> int:
+def supervise(run: Run, config: str, workers: int, peers: Peers | None = None) -> int:
     """Run `workers` processes until they end; the exit code. Crashes restart all, with back-off."""
     children: list[subprocess.Popen[bytes]] = []
 
@@ -35,7 +36,7 @@ def supervise(run: Run, config: str, workers: int) -> int:
     restarts = Restarts()
     while True:
         restarts.began = time.monotonic()
-        children[:] = _start(run, config, workers)
+        children[:] = _start(run, config, workers, peers)
         if run.stop.is_set():
             stop()
         code = _wait(children)
@@ -59,19 +60,22 @@ def supervise(run: Run, config: str, workers: int) -> int:
             return INTERRUPTED
 
 
-def _start(run: Run, config: str, workers: int) -> list[subprocess.Popen[bytes]]:
-    addresses = ";".join(f"127.0.0.1:{port}" for port in _free_ports(workers))
+def _start(run: Run, config: str, workers: int, peers: Peers | None) -> list[subprocess.Popen[bytes]]:
+    if peers is None:
+        numbers, addresses = range(workers), [f"127.0.0.1:{port}" for port in _free_ports(workers)]
+    else:
+        numbers, addresses = range(peers.number, peers.number + 1), [*peers.addresses]
     lock = run.directory.lock_handle
     return [
         subprocess.Popen(
             [
                 sys.executable, "-m", "flows.member", config, run.brokers, str(run.state), run.on_gap,
-                addresses, str(index), str(run.rate),
+                ";".join(addresses), str(index), str(run.rate),
             ],
             stdin=subprocess.PIPE,  # closes when this process dies, however it dies
             pass_fds=[lock],
         )
-        for index in range(workers)
+        for index in numbers
     ]  # fmt: skip
 
 

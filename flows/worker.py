@@ -31,6 +31,7 @@ from schemas import topics
 from state.errors import StateError
 
 RECOVERY_PARTITIONS = 4
+PATIENCE = 120.0  # seconds that a peer waits for the first one to make the state directory
 # Exit codes. After all but TROUBLE the same command continues.
 TROUBLE = 2  # something that a person has to mend
 CLOCK_WENT_BACK = 75
@@ -38,8 +39,9 @@ AGAIN = 76  # ended cleanly, to be started again: an input topic has more partit
 INTERRUPTED = 77  # the broker broke off what was under way
 
 
-def prepare(run: Run) -> None:
-    """Check broker, topics and state directory before anything starts. Raises KafkaTrouble, StateError."""
+def prepare(run: Run, peer: int | None = None) -> None:
+    """Check broker, topics and state directory before anything starts; of several peers the first makes the
+    directory. Raises KafkaTrouble, StateError."""
     client = kafka.consumer(run.brokers, "oncue-check")
     try:
         wanted = run.playbook.engine.partitions
@@ -60,8 +62,13 @@ def prepare(run: Run) -> None:
             f"{directory.root} holds a replay, which must not write to the topics of {run.scope}. Make it "
             "live with: oncue promote, or give another --state"
         )
+    if peer and not directory.await_made(PATIENCE):
+        raise StateError(
+            f"{directory.root} was not made within {PATIENCE:.0f} s, which peer 0 does: does it run, and is "
+            "this the same volume?"
+        )
     directory.open(run.fixed, prepare_recovery)
-    directory.lock()
+    directory.lock(peer)
     _check_identifiers(run)
 
 

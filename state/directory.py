@@ -1,7 +1,7 @@
 """A scope's state directory: what it was made for, and who may use it now.
 
 <dir>/<scope>/oncue.json   what cannot change later: format, shards, partitions, identifiers
-<dir>/<scope>/lock         held by the running workers
+<dir>/<scope>/lock         held by the running workers; lock-0 and so on by peers
 <dir>/<scope>/recovery     Bytewax's own recovery store
 <dir>/<scope>/points       the last durable positions, for when Bytewax has none
 <dir>/<scope>/resolve, shard-00 ...   one RocksDB store each
@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ class Directory:
         self.recovery = self.root / "recovery"
         self.points = self.root / "points"
         self._lock: int | None = None
+        self._shared: int | None = None
 
     def open(self, fixed: dict[str, Any], prepare: Callable[[Path], None]) -> None:
         """Create, or compare with what was `fixed` at creation. `prepare` fills a recovery folder that is
@@ -56,34 +58,39 @@ class Directory:
             check(found.get("format"), self.root)
             self._compare(found, {**wanted, "format": found["format"]})
         try:
-            self.recovery.mkdir(parents=True, exist_ok=True)
-            if not any(self.recovery.iterdir()):
-                prepare(self.recovery)
+            self.root.mkdir(parents=True, exist_ok=True)
+            if not _filled(self.recovery):
+                draft = self.root / "recovery.tmp"  # peers must not see half of it
+                shutil.rmtree(draft, ignore_errors=True)
+                draft.mkdir()
+                prepare(draft)
+                draft.replace(self.recovery)
             if known:
                 return
             _write(about, wanted)
         except OSError as error:
             raise unusable(f"cannot make the state directory {self.root}", error) from None
 
-    def lock(self) -> None:
+    def await_made(self, seconds: float) -> bool:
+        """Whether another process has opened it by then; of a cluster the first makes it for all."""
+        until = time.monotonic() + seconds
+        while not ((self.root / "oncue.json").is_file() and _filled(self.recovery)):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def lock(self, peer: int | None = None) -> None:
         """Keep every other process out for as long as this one, or a child it passes the lock to, lives.
+        A `peer` keeps out those with its number, and all that are none.
 
         Workers of a supervisor that was killed need a moment to notice; they are waited for.
         """
-        try:
-            handle = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise unusable(f"cannot write in the state directory {self.root}", error) from None
-        if not _locked(handle, time.monotonic() + PATIENCE):
-            holder = os.read(handle, 20).decode() or "unknown"
-            os.close(handle)
-            raise StateError(
-                f"{self.root} is in use by process {holder.strip()}; one oncue at a time can run on it"
-            )
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, str(os.getpid()).encode(), 0)
-        os.set_inheritable(handle, True)
-        self._lock = handle
+        if peer is not None:
+            self._shared = self._take("lock", fcntl.LOCK_SH)
+        self._lock = self._take("lock" if peer is None else f"lock-{peer}", fcntl.LOCK_EX)
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
         about = self.root / "oncue.json"
         found = _read(about)
         if found["format"] != FORMAT:  # earlier programs must not touch it from here on
@@ -91,6 +98,20 @@ class Directory:
                 _write(about, {**found, "format": FORMAT})
             except OSError as error:
                 raise unusable(f"cannot write in the state directory {self.root}", error) from None
+
+    def _take(self, name: str, kind: int) -> int:
+        try:
+            handle = os.open(self.root / name, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise unusable(f"cannot write in the state directory {self.root}", error) from None
+        if not _locked(handle, kind, time.monotonic() + PATIENCE):
+            holder = os.read(handle, 20).decode() or "unknown"
+            os.close(handle)
+            raise StateError(
+                f"{self.root} is in use by process {holder.strip()}; one oncue at a time can run on it"
+            )
+        os.set_inheritable(handle, True)
+        return handle
 
     def remember(self, playbook: str) -> None:
         """Keep the playbook that the state is being made with beside it, for reading the state."""
@@ -131,10 +152,14 @@ class Directory:
             )
 
 
-def _locked(handle: int, until: float) -> bool:
+def _filled(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
+
+
+def _locked(handle: int, kind: int, until: float) -> bool:
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
             return True
         except OSError:
             if time.monotonic() > until:

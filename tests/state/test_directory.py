@@ -181,3 +181,20 @@ def test_the_playbook_kept_beside_the_state_is_replaced_whole(tmp_path: Path) ->
     directory.remember("scope: shop # changed\n")
     assert (tmp_path / "shop" / "playbook.yaml").read_text() == "scope: shop # changed\n"
     assert not list((tmp_path / "shop").glob("*.tmp"))
+
+
+def test_peers_share_a_directory_each_with_its_number_and_nobody_else(tmp_path: Path) -> None:
+    directories = [opened(tmp_path) for _ in range(4)]
+    directories[0].lock(peer=0)
+    directories[1].lock(peer=1)
+    with pytest.raises(StateError, match="in use by process"):
+        directories[2].lock(peer=1)
+    with pytest.raises(StateError, match="in use"):
+        directories[3].lock()
+
+
+def test_a_peer_waits_until_the_first_has_made_the_directory(tmp_path: Path) -> None:
+    second = Directory(tmp_path, "shop")
+    assert not second.await_made(0)
+    opened(tmp_path)
+    assert second.await_made(0)
