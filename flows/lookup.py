@@ -11,6 +11,7 @@ import msgspec
 
 from flows.steps import META
 from operators import patterns, playbook, profiles, records, yamlfile
+from operators.churn import told
 from operators.counts import Counts
 from operators.facts import feature_values
 from operators.identifiers import TYPES, Identifiers
@@ -90,6 +91,7 @@ def described(book: Playbook, record: records.Record, now: int, text: str) -> di
         },
         "reachable": _reachable(core),
         "features": feature_values(book, record, book.features, now),
+        "churn": feature_values(book, record, told.SAID, now) if book.churn is not None else {},
         "units": units(text),
         "open": _open(book, record),
         "cooldowns": _cooldowns(book, core),
@@ -117,11 +119,11 @@ def names_of(key: str, book: Playbook) -> list[str]:
 
 
 def units(text: str) -> dict[str, str]:
-    """What the features of a playbook are in, where it is no plain number or text: "duration" (ms) or
-    "money" (minor units of the playbook's currency)."""
+    """What the features of a playbook are in, where it is no plain number or text: "duration" (ms), "moment"
+    or "money" (minor units of the playbook's currency)."""
     raw = yamlfile.load(text)
     measures = raw.get("measures") or {}
-    found = {}
+    found = {"expected_value": "money", "next_purchase_at": "moment"} if "churn" in raw else {}
     for name, feature in (raw.get("features") or {}).items():
         aggregate = str(feature.get("aggregate"))
         if aggregate.startswith("time_since"):

@@ -63,6 +63,10 @@ def customer(found: dict[str, Any]) -> None:
         [(name, _value(found, name, value)) for name, value in found["features"].items()],
     )  # fmt: skip
     _table(
+        console, ("score", "value"),
+        [(name, _value(found, name, value)) for name, value in found["churn"].items() if value is not None],
+    )  # fmt: skip
+    _table(
         console, ("consent", "", "since"),
         [
             (name, "yes" if it["granted"] else "no", moment(it["at"]))
@@ -115,6 +119,10 @@ def _value(found: dict[str, Any], name: str, value: Any) -> str:
         return durations.say(value)
     if unit == "money":
         return _money(found, value)
+    if unit == "moment":
+        return moment(value)
+    if isinstance(value, list):
+        return "; ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -40,8 +40,8 @@ class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
 
 class Churn(msgspec.Struct, array_like=True, gc=False):
     """The part of a customer's record. `scored`: the newest score. `snapshot_at`: of the newest snapshot.
-    `told`: the probability that their last profile said, `explained`: that the reasons were found for; -1
-    for none."""
+    `waiting`: oldest first. `told`: the probability that their last profile said, `explained`: that the
+    reasons were found for; -1 for none."""
 
     bought: Statistics
     waiting: list[Snapshot]
@@ -67,13 +67,12 @@ def eligible(churn: Churn, definition: Definition) -> bool:
 
 def due(churn: Churn, definition: Definition) -> int:
     """When time alone next asks for something: a score or a label; -1: never."""
-    found = []
-    if eligible(churn, definition):
-        since = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
-        found.append(since + definition.every)
-    if churn.waiting:
-        found.append(min(one.at for one in churn.waiting) + definition.horizon)
-    return min(found, default=-1)
+    label = churn.waiting[0].at + definition.horizon if churn.waiting else -1
+    if not eligible(churn, definition):
+        return label
+    since = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
+    again = since + definition.every
+    return again if label < 0 or again < label else label
 
 
 def score(

@@ -198,6 +198,7 @@ measures:
     value: properties.totl
   lines: {on: [Order Completed], value: "properties.products[].prduct_id"}
   reviews: {on: [Order Completed], value: properties.gift_note}
+churn: {on: [Order Complete], value: properties.total, horizon: 60d, rescore: [Item Returnd]}
 """
     )
     assert load(text).measures.keys() == {"views", "own", "orders", "lines", "reviews"}
@@ -206,6 +207,8 @@ measures:
         (10, "measures.orders.on", "'Order Completed'?"),
         (11, "measures.orders.value", "'properties.total'?"),
         (12, "measures.lines.value", "'properties.products[].product_id'?"),
+        (14, "churn.on", "'Order Completed'?"),
+        (14, "churn.rescore", "'Item Returned'?"),
     ]
 
 
