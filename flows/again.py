@@ -12,6 +12,7 @@ from confluent_kafka import KafkaException
 
 from flows import kafka
 from flows.settings import Run
+from flows.telemetry import log
 
 QUICK = 10.0  # a run shorter than this, in seconds, counts towards a crash loop
 MOST_QUICK = 5
@@ -62,13 +63,9 @@ def after_interruption(run: Run, restarts: Restarts, code: int) -> int:
     """Start again once Kafka is there; the exit code when it should not."""
     pause = restarts.pause()
     if pause is None:
-        say(f"{restarts.quick} ends like this in a row, giving up; the cause is above")
+        log.say(f"{restarts.quick} ends like this in a row, giving up; the cause is above")
         return code
     if run.stop.wait(pause) or not wait_for_broker(run.brokers, run.stop):
         return code
-    say("starting again")
+    log.say("starting again")
     become_anew(run, restarts)
-
-
-def say(text: str) -> None:
-    print(f"oncue: {text}", file=sys.stderr, flush=True)

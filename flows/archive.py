@@ -126,7 +126,9 @@ class Archive:
     def resume(self, places: list[TopicPartition]) -> None:
         self._paused -= {(it.topic, it.partition) for it in places}
 
-    def get_watermark_offsets(self, place: TopicPartition, timeout: float = 0) -> tuple[int, int]:
+    def get_watermark_offsets(
+        self, place: TopicPartition, timeout: float = 0, cached: bool = False
+    ) -> tuple[int, int]:
         part = self._parts[place.topic, place.partition]
         return part.start, part.end
 

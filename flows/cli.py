@@ -43,6 +43,9 @@ from flows.playbooks import retail
 from flows.progress import Progress
 from flows.ranges import BadRange
 from flows.supervise import supervise
+from flows.telemetry import log
+from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
+from flows.telemetry.settings import BadTelemetry, settings
 from operators import playbook
 from operators.playbook import BadPlaybook, Playbook
 from schemas import durations
@@ -85,6 +88,11 @@ def run(
         int | None,
         typer.Option(help="Which of --peers this is, from 0; else the one with this machine's name."),
     ] = None,
+    telemetry_port: TelemetryPort = None,
+    telemetry_host: TelemetryHost = "127.0.0.1",
+    ready_within: ReadyWithin = 30.0,
+    stuck_after: StuckAfter = 60.0,
+    log_format: LogFormat = "text",
 ) -> None:
     """Run a scope until its input ends or SIGTERM comes. The same command continues after any stop."""
     if on_gap not in ("stop", "earliest", "latest"):
@@ -92,7 +100,8 @@ def run(
     if peers is not None and workers != 1:
         raise typer.BadParameter("--workers are on this machine, --peers on several: choose one of the two")
     cluster = parse_peers(peers, peer) if peers is not None else None
-    it = worker.open_run(config, brokers, state, on_gap)
+    telemetry = settings(telemetry_port, telemetry_host, ready_within, stuck_after, log_format)
+    it = worker.open_run(config, brokers, state, on_gap, telemetry)
     worker.prepare(it, cluster.number if cluster else None)
     restarts = again.restarts_so_far()
 
@@ -102,7 +111,7 @@ def run(
     alone = workers == 1 and cluster is None
     code = worker.work(it, anew=anew) if alone else supervise(it, str(config), workers, cluster)
     if code == worker.AGAIN:
-        again.say("an input topic has new partitions; starting again")
+        log.say("an input topic has new partitions; starting again")
         anew()
     if code == worker.INTERRUPTED:
         code = again.after_interruption(it, restarts, code)
@@ -372,14 +381,15 @@ def main() -> None:
         BadPeers,
         BadPlaybook,
         BadRange,
+        BadTelemetry,
         BadTransform,
         KafkaTrouble,
         StateError,
     ) as error:
-        print(f"oncue: {error}", file=sys.stderr)
+        log.say(error, "ERROR")
         sys.exit(worker.TROUBLE)
     except OSError as error:
-        print(f"oncue: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        log.say(f"{error.filename or ''}: {error.strerror or error}", "ERROR")
         sys.exit(worker.TROUBLE)
 
 

@@ -35,6 +35,8 @@ def header(effect: Effect, cut: int, source: str, now: int) -> Headers:
         found.append(("ce_correlationid", effect.correlation.encode()))
     if effect.expires:
         found.append(("ce_expirytime", timestamp(effect.expires)))
+    if effect.trace:
+        found.append(("traceparent", effect.trace.encode()))
     if effect.arrived:
         found.append(("oncue_latency_ms", str(max(0, now - effect.arrived)).encode()))
     return found

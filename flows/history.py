@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Iterator
 
 import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 from flows.settings import Run
 from flows.steps import META, Step
+from flows.telemetry import views
+from flows.telemetry.figures import Point
 from operators.history import appended
 from operators.operations import Pack
 from state.store import Store
@@ -56,8 +58,11 @@ class History(Step, StatefulBatchLogic[Pack, None, tuple[int, int | None] | None
         self._store = store
         self._about = about(store.get(META))
 
+    def _points(self) -> Iterator[Point]:
+        yield from views.stored("history", self._store.folder)
+
     def on_batch(self, values: list[Pack]) -> tuple[list[None], bool]:
-        began = time.perf_counter()
+        began = self._run.timings.begin("history")
         for pack in values:
             self._shard = pack.shard
             self._follow(folder(pack.shard), pack.number, pack.run)
@@ -74,7 +79,7 @@ class History(Step, StatefulBatchLogic[Pack, None, tuple[int, int | None] | None
     def snapshot(self) -> tuple[int, int | None] | None:
         if self._cut is None:
             return None if self._shard < 0 else (self._shard, self._token)
-        began = time.perf_counter()
+        began = self._run.timings.begin("history snapshot")
         token = self._save(self._store)
-        self._run.timings.pause("history snapshot", began)
+        self._run.timings.pause("history", began)
         return self._shard, token

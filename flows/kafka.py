@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Pr
 from confluent_kafka.admin import AdminClient
 
 from flows import security
+from flows.telemetry import log
 from schemas import topics
 
 Place = tuple[str, int]  # topic, partition
@@ -118,8 +118,7 @@ def tell_refusal(error: KafkaError) -> None:
     global _told
     if refused(error) and time.monotonic() > _told + REMIND:
         _told = time.monotonic()
-        said = f"oncue: Kafka refuses this client, which goes on trying: {error.str()}"
-        print(said, file=sys.stderr, flush=True)
+        log.say(f"Kafka refuses this client, which goes on trying: {error.str()}", "WARN")
 
 
 def not_allowed(error: KafkaError) -> bool:

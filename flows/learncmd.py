@@ -11,6 +11,9 @@ import msgspec
 import typer
 
 from flows.kafka import KafkaTrouble
+from flows.telemetry import log
+from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
+from flows.telemetry.settings import BadTelemetry, settings
 from flows.worker import explain
 from operators import playbook
 from schemas.churn import Command, Model
@@ -35,12 +38,20 @@ def register(app: typer.Typer) -> None:
         anew: Annotated[
             bool, typer.Option("--anew", help="Forget what was learnt; learn from all examples again.")
         ] = False,
+        telemetry_port: TelemetryPort = None,
+        telemetry_host: TelemetryHost = "127.0.0.1",
+        ready_within: ReadyWithin = 30.0,
+        stuck_after: StuckAfter = 60.0,
+        log_format: LogFormat = "text",
     ) -> None:
         """Learn from churn examples and publish models, until SIGTERM. The same command continues."""
         from flows import learning
         from operators.churn.published import Incompatible
 
-        run = learning.prepare(playbook.load(config.read_text(), str(config)), brokers, state, once, anew)
+        telemetry = settings(telemetry_port, telemetry_host, ready_within, stuck_after, log_format)
+        book = playbook.load(config.read_text(), str(config))
+        log.use(log_format, **{"oncue.scope": book.scope})
+        run = learning.prepare(book, brokers, state, once, anew, telemetry)
         signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
         signal.signal(signal.SIGINT, lambda *_: run.stop.set())
         try:
@@ -50,6 +61,8 @@ def register(app: typer.Typer) -> None:
             while cause is not None:
                 if isinstance(cause, Incompatible):
                     raise StateError(str(cause)) from None
+                if isinstance(cause, BadTelemetry):
+                    raise cause from None
                 cause = cause.__cause__ or cause.__context__
             raise typer.Exit(explain(error)) from None
 

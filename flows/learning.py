@@ -12,7 +12,6 @@ them. So after a crash what is already there is known by its version, and is not
 from __future__ import annotations
 
 import shutil
-import sys
 import threading
 from datetime import timedelta
 from importlib.metadata import version
@@ -31,6 +30,10 @@ from confluent_kafka import TopicPartition
 
 from flows import kafka, tail
 from flows.kafka import KafkaTrouble
+from flows.telemetry import log
+from flows.telemetry.learner import ExamplesView, LearnerView, ReportView, last_reports
+from flows.telemetry.settings import Settings
+from flows.telemetry.watching import Watching
 from flows.writer import Outgoing, Writer
 from operators.churn import frozen, published
 from operators.churn.definition import Churning
@@ -58,6 +61,8 @@ class Learning(NamedTuple):
     directory: Directory
     stop: threading.Event
     once: bool
+    watching: Watching
+    report: ReportView
 
 
 def course(churning: Churning) -> Course:
@@ -78,7 +83,12 @@ def topology(run: Learning) -> Dataflow:
 
 
 def prepare(
-    playbook: Playbook, brokers: str, state: Path, once: bool = False, anew: bool = False
+    playbook: Playbook,
+    brokers: str,
+    state: Path,
+    once: bool = False,
+    anew: bool = False,
+    telemetry: Settings | None = None,
 ) -> Learning:
     """Check playbook, topics and state. `anew`: forget what was learnt. Raises KafkaTrouble, StateError."""
     if playbook.churn is None:
@@ -95,7 +105,12 @@ def prepare(
     if anew:
         shutil.rmtree(directory.recovery)
         directory.open({}, _empty)
-    return Learning(playbook.scope, playbook.churn, brokers, directory, threading.Event(), once)
+    watching = Watching(telemetry)
+    before = last_reports(brokers, topics.learning(playbook.scope, "model-metrics"))
+    return Learning(
+        playbook.scope, playbook.churn, brokers, directory, threading.Event(), once, watching,
+        ReportView(watching.figures, before),
+    )  # fmt: skip
 
 
 def _empty(recovery: Path) -> None:
@@ -104,7 +119,9 @@ def _empty(recovery: Path) -> None:
 
 def work(run: Learning) -> None:
     """Until SIGTERM comes, or the end of the examples where that was asked for."""
-    run_main(topology(run), epoch_interval=EPOCH, recovery_config=RecoveryConfig(str(run.directory.recovery)))
+    recovery = RecoveryConfig(str(run.directory.recovery))
+    with run.watching.on(run.scope):
+        run_main(topology(run), epoch_interval=EPOCH, recovery_config=recovery)
 
 
 class Examples(FixedPartitionedSource[Item, int]):
@@ -131,8 +148,21 @@ class ExamplesPartition(StatefulSourcePartition[Item, int]):
                 "between was trimmed. Run with --anew to learn from what is left"
             )
         self._client.assign([TopicPartition(*place, self._next)])
+        self._view = ExamplesView(self._client, place, run.watching.settings.within)
+        self._view.next = self._next
+        run.watching.figures.watch(self._view.points)
+        run.watching.health.check("examples", self._view.why_not)
+        run.watching.health.started = True
 
     def next_batch(self) -> list[Item]:
+        timings = self._run.watching.timings
+        began = timings.begin("examples")
+        try:
+            return self._turn()
+        finally:
+            timings.add("examples", began)
+
+    def _turn(self) -> list[Item]:
         if self._run.stop.is_set() or (self._run.once and self._next >= self._end):
             raise StopIteration
         found: list[Item] = []
@@ -141,16 +171,20 @@ class ExamplesPartition(StatefulSourcePartition[Item, int]):
             if error is None:
                 found.append((record.offset(), record.key(), record.value() or b""))
                 self._next = record.offset() + 1
+                self._view.arrived = record.timestamp()[1]
             elif kafka.is_end(error):
                 self._next = max(self._next, record.offset())  # over a transaction's marker
             elif not kafka.passing(error):
                 raise KafkaTrouble(f"cannot read {record.topic()}: {error.str()}")
+        self._view.next = self._next
+        self._view.taken += len(found)
         return found
 
     def snapshot(self) -> int:
         return self._next
 
     def close(self) -> None:
+        self._view.closed = True
         self._client.close()
 
 
@@ -160,19 +194,26 @@ class Learn(StatefulBatchLogic[Item, Output, bytes]):
     def __init__(self, run: Learning, raw: bytes | None) -> None:
         what = course(run.churning)
         self._learner = Learner(what) if raw is None else frozen.thaw(raw, what)
+        self._timings = run.watching.timings
+        run.watching.figures.watch(LearnerView(self._learner).points)
 
     def on_batch(self, values: list[Item]) -> tuple[list[Output], bool]:
+        began = self._timings.begin("learn")
         out: list[Output] = []
         for offset, key, value in values:
             try:
                 record: Example | Command = _command(value) if key == COMMAND else _example(value)
                 out += self._learner.apply(offset, record)
             except (msgspec.MsgspecError, ValueError) as error:
-                print(f"oncue: example {offset} cannot be used and is passed over: {error}", file=sys.stderr)
+                log.say(f"example {offset} cannot be used and is passed over: {error}", "WARN")
+        self._timings.add("learn", began)
         return out, False
 
     def snapshot(self) -> bytes:
-        return frozen.freeze(self._learner)
+        began = self._timings.begin("learn snapshot")
+        frozen_ = frozen.freeze(self._learner)
+        self._timings.pause("learn", began)
+        return frozen_
 
 
 class Publish(FixedPartitionedSink[Output, None]):
@@ -191,20 +232,35 @@ class PublishPartition(StatefulSinkPartition[Output, None]):
 
     def __init__(self, run: Learning) -> None:
         self._scope = run.scope
+        self._figures, self._timings = run.watching.figures, run.watching.timings
+        self._report = run.report
         models, metrics = topics.learning(run.scope, "models"), topics.learning(run.scope, "model-metrics")
+        self._timings.waits("the broker")
         self._writer = Writer(run.brokers, f"oncue-learning-{run.scope}", [(models, 0), (metrics, 0)])
         self._there = There(run.brokers, models, metrics)
+        self._timings.waits("")
         self._writer.start()
 
     def write_batch(self, items: list[Output]) -> None:
-        self._writer.send([record(item, self._scope) for item in items if self._there.lacks(item)])
+        new = [item for item in items if self._there.lacks(item)]
+        outgoing = [record(item, self._scope) for item in new]
+        self._writer.send(outgoing)
+        for item in new:
+            if item.metrics is not None:
+                self._report.published(item.metrics)
+        for it in outgoing:
+            self._figures.count("messaging.client.sent.messages", 1, it.topic)
 
     def snapshot(self) -> None:
         """The epoch is not committed before readers can see all of it."""
+        self._timings.waits("the broker")
         self._writer.flush()
+        self._timings.waits("")
 
     def close(self) -> None:
+        self._timings.waits("the broker")
         self._writer.close()
+        self._timings.waits("")
 
 
 class There:

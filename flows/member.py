@@ -8,14 +8,16 @@ from pathlib import Path
 
 from flows import replay
 from flows.supervise import follow_parent
+from flows.telemetry.members import of_member
 from flows.worker import open_run, work
 
 
 def main() -> int:
     config, brokers, state, on_gap, addresses, index, rate = sys.argv[1:]
     threading.Thread(target=follow_parent, daemon=True).start()
-    run = replay.take_up(open_run(Path(config), brokers, Path(state), on_gap), int(rate))
-    return work(run, addresses.split(";"), int(index))
+    telemetry, beat = of_member()
+    live = open_run(Path(config), brokers, Path(state), on_gap, telemetry)
+    return work(replay.take_up(live, int(rate)), addresses.split(";"), int(index), beat=beat)
 
 
 if __name__ == "__main__":

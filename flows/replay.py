@@ -19,6 +19,7 @@ from flows.bar import Bar
 from flows.bounded import Bounded
 from flows.plan import EVENT_TIME, Plan
 from flows.settings import Run
+from flows.telemetry.settings import Settings
 from operators import playbook
 from operators.playbook import Playbook
 from schemas import topics
@@ -102,13 +103,15 @@ def take_up(run: Run, rate: int) -> Run:
     found = planning.read(run.directory.root)
     if found is None:
         return run
-    made = make(run.text, run.playbook, run.brokers, run.state, found)
+    made = make(run.text, run.playbook, run.brokers, run.state, found, run.telemetry)
     made.rate, made.progress = rate, Bar(found.events)
     return made
 
 
-def make(text: str, book: Playbook, brokers: str, state: Path, found: Plan) -> Run:
-    return Run(book, text, brokers, state, plan=found, sequencer=Bounded)
+def make(
+    text: str, book: Playbook, brokers: str, state: Path, found: Plan, telemetry: Settings | None = None
+) -> Run:
+    return Run(book, text, brokers, state, telemetry=telemetry or Settings(), plan=found, sequencer=Bounded)
 
 
 def work(run: Run, config: Path, workers: int = 1, rate: int = 0) -> int:

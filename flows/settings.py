@@ -10,7 +10,8 @@ from typing import Any
 
 from flows.plan import Plan
 from flows.routing import spread
-from flows.timings import Timings
+from flows.telemetry.settings import Settings
+from flows.telemetry.watching import Watching
 from operators.playbook import Playbook
 from schemas import topics
 from state.directory import Directory
@@ -30,12 +31,12 @@ class Run:
     brokers: str
     state: Path
     on_gap: str = "stop"
+    telemetry: Settings = field(default_factory=Settings)
     plan: Plan | None = None
     sequencer: Callable[..., Any] | None = None  # makes the sequencer, where it is not the live one
     rate: int = 0  # events a second at most; 0: as fast as it goes
     progress: Callable[[int, int], None] | None = None  # is told of a replay's events done and its watermark
     stop: threading.Event = field(default_factory=threading.Event)
-    timings: Timings = field(default_factory=Timings)
     incarnation: int = -1  # of the sequencer whose cuts this process works on, once it is known
     again: bool = False  # this end is for a new start, because an input topic has grown
     newest: bytes | None = None  # the sequencer's last snapshot, in the process that has it
@@ -43,10 +44,13 @@ class Run:
     def __post_init__(self) -> None:
         engine = self.playbook.engine
         self.scope = self.playbook.scope
+        self.watching = Watching(self.telemetry)
+        self.timings = self.watching.timings
         self.directory = Directory(self.state, self.scope)
         self.shard_keys = spread("shard", engine.shards)
         self.history_keys = spread("history", engine.shards) if self.playbook.history else []
         self.kinds = {topic: kind for kind, topic in self.playbook.reference.items()}
+        self.sources = {topic: name for name, topic in self.playbook.topics.items()} | self.kinds
         self.inputs = self.playbook.inputs
         self.space = self.scope if self.plan is None else self.plan.space
         self.order = topics.order(self.space)

@@ -21,6 +21,8 @@ from flows.cloudevents import CUT, ID, header
 from flows.kafka import Interrupted, KafkaTrouble, Place
 from flows.orderlog import check_latest
 from flows.settings import Run
+from flows.telemetry.figures import Point
+from flows.telemetry.sent import Sent as Counted
 from flows.writer import TRANSACTION_MS, Fenced, Outgoing, Writer
 from operators.effects import Effect
 from schemas import topics
@@ -76,6 +78,9 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._durable = durable
         self._places = kafka.outputs(run.space, run.playbook.engine.partitions, run.outputs)[index]
         self._timings = run.timings
+        self._timings.waits("the broker")  # for the fence, and for what is read back
+        self._figures = run.watching.figures
+        self._traces = run.watching.traces
         self._source = f"oncue/{run.space}"
         self._run = run
         # Bytewax builds a partition on its first record. A process that was paused until then must not fence
@@ -93,9 +98,17 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._cut = 0
         self.dropped = 0
         self._writer.start()
+        self._figures.watch(self._points)
+        self._timings.waits("")
+
+    def _points(self) -> Iterator[Point]:
+        yield "oncue.queue.size", ("outgoing",), self._writer.waiting
+        yield "oncue.records.repeated", (), self.dropped
+        yield "oncue.transaction.duration", (), self._writer.durations
 
     def write_batch(self, items: list[Caused]) -> None:
-        began = time.perf_counter()
+        began = self._timings.begin("sink")
+        counted = Counted()
         outgoing: list[Outgoing] = []
         seen, places = self._seen, self._places
         now = int(time.time() * 1000)
@@ -115,6 +128,9 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
                     if repeated:
                         self.dropped += 1
                         continue
+                counted.add(effect, topic, now)
+                if effect.trace and self._traces is not None:
+                    effect = self._traces.sent(effect, topic, partition)
                 outgoing.append(
                     Outgoing(
                         topic, partition, effect.key, effect.body, header(effect, cut, self._source, now)
@@ -122,13 +138,16 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
                 )
         with self._explained():
             self._writer.send(outgoing)
+        counted.tell(self._figures)
         self._timings.count("records out", len(outgoing))
         self._timings.add("sink", began)
 
     def snapshot(self) -> bytes:
-        began = time.perf_counter()
+        began = self._timings.begin("sink snapshot")
+        self._timings.waits("the broker")
         with self._explained():
             ends = self._writer.flush()
+        self._timings.waits("")
         for topic, end in ends.items():
             self._end[topic] = max(self._end[topic], end)
         if self._seen:
@@ -139,11 +158,13 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         lows = Lows(self._low, low)
         self._low = low
         self._durable.keep(self._cut, _encode(Lows(low, low)))
-        self._timings.pause("sink snapshot", began)
+        self._timings.pause("sink", began)
         return _encode(lows)
 
     def close(self) -> None:
+        self._timings.waits("the broker")
         self._writer.close()
+        self._timings.waits("")
 
     def _check_latest(self) -> None:
         run = self._run

@@ -20,6 +20,8 @@ from flows.probe import Probe
 from flows.resume import Resume
 from flows.routing import BESIDE_SOURCE
 from flows.settings import Run
+from flows.telemetry.views import OrderView
+from flows.timings import IDLE
 from operators import headers, reference
 from operators.identifiers import Identifiers
 from operators.order import (
@@ -57,9 +59,11 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
         self._run = run
 
     def list_parts(self) -> list[str]:
+        self._run.watching.health.started = True
         return [self._run.scope]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Sequencer:
+        self._run.watching.health.check("order", lambda: "the order is being opened")
         durable = Points(self._run.directory.points, SEQUENCE)
         if resume_state is None and (point := durable.newest()) is not None:
             resume_state = point[1]  # restored from elsewhere, or repaired
@@ -111,7 +115,15 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._finished = bool(resume and resume.finished)
         self._repeated = resume.repeated if resume else -1
         self._round = resume.round if resume else 0
+        self._busy = False  # whether a turn found anything
+        self._traces = run.watching.traces
+        self._followed: dict[tuple[int, int], tuple[str, int]] = {}  # (index, offset) -> context, since (ns)
         self._open(resume)
+        self._view = OrderView(
+            self._front, self._places, self._channels, self._internals, self._pace, run.telemetry.within
+        )
+        run.watching.figures.watch(self._view.points)
+        run.watching.health.check("order", self._view.why_not)
 
     # --- start ---------------------------------------------------------------------------------------
 
@@ -201,11 +213,13 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
     # --- turns ------------------------------------------------------------------------------------------
 
     def next_batch(self) -> list[tuple[str, Batch]]:
-        began = time.perf_counter()
+        timings = self._run.timings
+        began = timings.begin("sequence")
+        self._busy = False
         try:
             return self._turn()
         finally:
-            self._run.timings.add("sequence", began)
+            timings.add("sequence" if self._busy else IDLE, began)
 
     def _turn(self) -> list[tuple[str, Batch]]:
         now = time.monotonic()
@@ -220,6 +234,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 return []
             if self._log.latency > OUTAGE:
                 self._distrust()
+            self._run.watching.figures.observe("oncue.order.latency", now - self._view.appended_at)
             return [self._release(self._pending, self._log.confirm())]
         if self._run.stop.is_set():
             raise StopIteration
@@ -233,6 +248,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if cut is not None:
             self._log.append(cut)
             self._pending = cut
+            self._view.appended_at = now
         return []
 
     def _propose(self, now: float) -> Cut | None:
@@ -254,7 +270,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         return cut
 
     def snapshot(self) -> bytes:
-        self._run.timings.epoch()
+        timings = self._run.timings
+        timings.epoch()
+        began = timings.begin("sequence snapshot")
         self._pace.closed(time.monotonic())
         front, names = self._front, self._names
         ends_at = front.ends_at
@@ -278,6 +296,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if before is not None:
             self._settle(before)
         self._run.newest = resuming.encode(self._newest)
+        timings.pause("sequence", began)
         return self._run.newest
 
     def _settle(self, resume: Resume) -> None:
@@ -289,6 +308,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             self._group.commit(resuming.offsets_of(self._run, resume))
 
     def close(self) -> None:
+        self._view.close()
         self._channels.close()
         self._internals.close()
 
@@ -299,6 +319,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             raise StopIteration
         if self._pace.full:
             return []
+        self._view.repeating = len(self._repeat)
         written = self._repeat[0]
         marker = written.marker
         ends = {}
@@ -317,6 +338,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 f"{self._front.number + 1} is due; the topic is damaged"
             )
         self._repeat.popleft()
+        self._view.repeating = len(self._repeat)
         self._incarnation, self._cut_marker = cut.incarnation, written.marker
         return [self._release(cut, written.offset)]
 
@@ -328,7 +350,13 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if cut.repeats >= 0:
             self._repeated = cut.repeats
         self._last_cut = time.monotonic()
+        self._busy = True
         batch = self._front.release(cut, self._log.incarnation, self._names)
+        self._view.appended_at = 0.0
+        if batch.events:
+            self._view.arrived = max(self._view.arrived, batch.events[-1][4])
+        if self._followed:
+            batch.traces = self._note(cut)
         self._pace.count += len(batch.events)
         self._run.timings.count("events", len(batch.events))
         self._run.timings.count("cuts", 1)
@@ -368,12 +396,17 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         front, index, identifiers = self._front, self._index, self._identifiers
         inputs, newest, read = front.inputs, front.newest, headers.read
         leading = front.leading
+        traces = self._traces
+        if messages:
+            self._busy = True
         for message in messages:
             if message.error() is not None:
                 self._trouble(message)
                 continue
             i = index[message.topic(), message.partition()]
             offset, raw, arrived = message.offset(), message.value() or b"", message.timestamp()[1]
+            if traces is not None and (given := message.headers()) and (context := traces.incoming(given)):
+                self._followed[i, offset] = context, traces.now()
             if i < inputs:
                 try:
                     if i >= leading:
@@ -391,6 +424,20 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             else:
                 name = (message.key() or b"").decode(errors="replace")
                 front.add((INTERNAL_TIME, i, offset, COMMAND, arrived, name, raw))
+
+    def _note(self, cut: Cut) -> dict[str, str]:
+        """What the cut holds of the events that are followed: place -> context."""
+        found: dict[str, str] = {}
+        traces = self._traces
+        assert traces is not None
+        for (i, offset), (context, since) in list(self._followed.items()):
+            if offset < cut.ends.get(i, 0):
+                del self._followed[i, offset]
+                topic, partition = self._places[i]
+                mine = traces.received(topic, partition, offset, cut.number, context, since)
+                if mine:
+                    found[f"{topic}/{partition}/{offset}"] = mine
+        return found
 
     def _trouble(self, message: kafka.Record) -> None:
         error = message.error()

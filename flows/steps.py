@@ -11,6 +11,9 @@ import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 from flows.settings import Run
+from flows.telemetry import views
+from flows.telemetry.figures import Point
+from flows.telemetry.follow import followed, told
 from operators import records
 from operators.counts import Counts
 from operators.customers import Customers
@@ -78,10 +81,13 @@ class Step:
         self._changed = False
         self._epoch = run.playbook.times.epoch / 1000
         self._snapshot_at = time.monotonic()
+        self._came = 0  # events or operations
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:
         if self._cut is None:
             self._open(self._make(name, cut))
+            self._run.watching.health.opened.add(name)
+            self._run.watching.figures.watch(self._points)
         elif cut != self._cut + 1:
             raise StateError(f"{name} got cut {cut} after {self._cut}; this is a defect, please report it")
         self._cut = cut
@@ -91,6 +97,9 @@ class Step:
         return Store(self._run.directory.step(name), cut, self._token)
 
     def _open(self, store: Store) -> None:
+        raise NotImplementedError
+
+    def _points(self) -> Iterator[Point]:
         raise NotImplementedError
 
     def _write_some(self, cache: Cache[Any], came: int) -> list[str]:
@@ -121,15 +130,32 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
             self._graph.identities, self._run.playbook.engine.shards, progress, (StateError,)
         )
 
+    def _points(self) -> Iterator[Point]:
+        graph = self._graph
+        for name, cache in (
+            ("identifiers", graph.owners),
+            ("clusters", graph.clusters),
+            ("evidence", graph.evidence),
+        ):
+            yield from views.cache(name, cache)
+        yield "oncue.cache.requests", ("identifiers",), self._came
+        yield "oncue.queue.size", ("moves",), len(self._resolver.progress.open_moves)
+        yield from views.stored("resolve", self._store.folder)
+
     def on_batch(self, values: list[Batch]) -> tuple[list[list[Pack]], bool]:
-        began = time.perf_counter()
+        began = self._run.timings.begin("resolve")
         out, came = [], 0
         for batch in values:
             self._follow("resolve", batch.number, batch.run)
-            out.append(self._resolver.apply(batch))
+            clock = time.time_ns()
+            packs = self._resolver.apply(batch)
+            if batch.traces and self._run.watching.traces is not None:
+                followed(self._run.watching.traces, packs, batch.traces, clock)
+            out.append(packs)
             came += len(batch.events)
             if batch.events or batch.last:
                 self._changed = True
+        self._came += came
         for cache in self._graph.caches:
             cache.settle()
             self._write_some(cache, came)
@@ -139,13 +165,13 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
     def snapshot(self) -> int | None:
         if self._cut is None:
             return self._token
-        began = time.perf_counter()
+        began = self._run.timings.begin("resolve snapshot")
         if self._changed:
             for cache in self._graph.caches:
                 cache.write_back()
             self._store.write([(META, _pack(self._resolver.progress))])
         token = self._save(self._store)
-        self._run.timings.pause("resolve snapshot", began)
+        self._run.timings.pause("resolve", began)
         return token
 
 
@@ -203,20 +229,34 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             _unpack_models(models) if models else (),
         )  # fmt: skip
         self._models = self._customers.models  # as they are in the store
+        self._view = views.ShardView(counts, self._run.sources)
+
+    def _points(self) -> Iterator[Point]:
+        yield from self._view.points()
+        yield from views.cache("customers", self._hot)
+        yield from views.cache("reference", self._versions)
+        yield "oncue.cache.requests", ("customers",), self._came
+        yield from views.stored("customer", self._store.folder)
 
     def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
-        began = time.perf_counter()
+        began = self._run.timings.begin("customer")
+        traces = self._run.watching.traces
         out, came = [], 0
         for pack in values:
             self._shard = pack.shard
             self._follow(f"shard-{pack.shard:02d}", pack.number, pack.run)
             self._watermark = pack.watermark
+            clock = time.time_ns()
             effects = self._customers.apply(pack)
+            if traces is not None and (pack.traces or traces.any):
+                effects = told(traces, pack, effects, clock)
             if effects:
                 out.append((pack.number, effects))
             if pack.operations or effects:
                 self._changed = True
             came += len(pack.operations)
+        self._came += came
+        self._view.counted = self._customers.tally.copied()
         self._settle(came)
         self._run.timings.add("customer", began)
         return out, False
@@ -224,7 +264,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
     def snapshot(self) -> tuple[int, int | None] | None:
         if self._cut is None:
             return None if self._shard < 0 else (self._shard, self._token)
-        began = time.perf_counter()
+        began = self._run.timings.begin("customer snapshot")
         if self._changed or self._timers.changes:
             self._changed = True
             self._hot.write_back()
@@ -236,7 +276,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 self._models = self._customers.models
                 self._store.write([(MODELS, _pack(self._models))])
         token = self._save(self._store)
-        self._run.timings.pause("customer snapshot", began)
+        self._run.timings.pause("customer", began)
         return self._shard, token
 
     def _settle(self, came: int) -> None:

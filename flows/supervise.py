@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 
-from flows.again import Restarts, say, wait_for_broker
+from flows.again import Restarts, wait_for_broker
 from flows.peers import Peers
 from flows.settings import Run
+from flows.telemetry import log
+from flows.telemetry.members import Members
 from flows.worker import AGAIN, INTERRUPTED, TROUBLE
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
@@ -24,7 +26,21 @@ PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 def supervise(run: Run, config: str, workers: int, peers: Peers | None = None) -> int:
     """Run `workers` processes until they end; the exit code. Crashes restart all, with back-off."""
     children: list[subprocess.Popen[bytes]] = []
+    members = Members(run.telemetry, run.scope, _free_ports)
+    try:
+        return _supervise(run, config, workers, children, members, peers)
+    finally:
+        members.close()
 
+
+def _supervise(
+    run: Run,
+    config: str,
+    workers: int,
+    children: list[subprocess.Popen[bytes]],
+    members: Members,
+    peers: Peers | None,
+) -> int:
     def stop(*_: object) -> None:
         run.stop.set()
         for child in children:
@@ -36,22 +52,23 @@ def supervise(run: Run, config: str, workers: int, peers: Peers | None = None) -
     restarts = Restarts()
     while True:
         restarts.began = time.monotonic()
-        children[:] = _start(run, config, workers, peers)
+        children[:] = _start(run, config, workers, members, peers)
         if run.stop.is_set():
             stop()
-        code = _wait(children)
+        code = _wait(children, members)
         if code == 0 or (run.stop.is_set() and code < 0):
             return 0
         if code == TROUBLE:
             return TROUBLE
+        members.restarted(_named(code))
         if code == AGAIN:
-            say("an input topic has new partitions; all start again")
+            log.say("an input topic has new partitions; all start again")
             continue
         pause = restarts.pause()
         if pause is None:
-            say(f"{restarts.quick} crashes in a row, giving up; the cause is above")
+            log.say(f"{restarts.quick} crashes in a row, giving up; the cause is above", "ERROR")
             return 1
-        say(
+        log.say(
             f"a worker ended with {_named(code)}; all start again from the last common epoch in {pause:.1f} s"
         )
         if run.stop.wait(pause):
@@ -60,28 +77,39 @@ def supervise(run: Run, config: str, workers: int, peers: Peers | None = None) -
             return INTERRUPTED
 
 
-def _start(run: Run, config: str, workers: int, peers: Peers | None) -> list[subprocess.Popen[bytes]]:
+def _start(
+    run: Run, config: str, workers: int, members: Members, peers: Peers | None
+) -> list[subprocess.Popen[bytes]]:
     if peers is None:
         numbers, addresses = range(workers), [f"127.0.0.1:{port}" for port in _free_ports(workers)]
     else:
         numbers, addresses = range(peers.number, peers.number + 1), [*peers.addresses]
     lock = run.directory.lock_handle
-    return [
+    prepared = members.prepare(numbers)
+    children = [
         subprocess.Popen(
             [
                 sys.executable, "-m", "flows.member", config, run.brokers, str(run.state), run.on_gap,
                 ";".join(addresses), str(index), str(run.rate),
             ],
             stdin=subprocess.PIPE,  # closes when this process dies, however it dies
-            pass_fds=[lock],
+            pass_fds=[lock, beat],
+            env={**os.environ, **more},
         )
-        for index in numbers
+        for index, (more, beat) in zip(numbers, prepared, strict=True)
     ]  # fmt: skip
+    for _, beat in prepared:
+        os.close(beat)
+    return children
 
 
-def _wait(children: list[subprocess.Popen[bytes]]) -> int:
+def _wait(children: list[subprocess.Popen[bytes]], members: Members) -> int:
     """The exit code that ended them: the first that is not 0, else 0."""
+    listened = time.monotonic()
     while all(child.poll() is None for child in children):
+        if members.interval and time.monotonic() - listened > members.interval:
+            listened = time.monotonic()
+            members.listen(children)
         try:
             children[0].wait(0.05)
         except subprocess.TimeoutExpired:

@@ -16,14 +16,16 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
 
 from flows import kafka
-from flows.again import say
 from flows.archive import BadArchive
 from flows.customer import topology
 from flows.kafka import Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
 from flows.plan import FILE as REPLAY
 from flows.resume import conclude
+from flows.routing import BESIDE_SOURCE, worker_of
 from flows.settings import Run
+from flows.telemetry import log
+from flows.telemetry.settings import Settings
 from operators import playbook
 from operators.compatible import differences, linking
 from operators.identity import BrokenGraph
@@ -33,6 +35,7 @@ from state.errors import StateError
 RECOVERY_PARTITIONS = 4
 PATIENCE = 120.0  # seconds that a peer waits for the first one to make the state directory
 # Exit codes. After all but TROUBLE the same command continues.
+CRASHED = 1  # the same command continues
 TROUBLE = 2  # something that a person has to mend
 CLOCK_WENT_BACK = 75
 AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
@@ -93,9 +96,10 @@ def work(
     addresses: list[str] | None = None,
     index: int = 0,
     anew: Callable[[], NoReturn] = lambda: os._exit(CLOCK_WENT_BACK),
+    beat: int = -1,
 ) -> int:
     """Run until the input ends or SIGTERM comes; the exit code. `anew` is what to do when the clock of the
-    machine went back: Bytewax waits on it and would stand still."""
+    machine went back: Bytewax waits on it and would stand still. `beat`: see `Watchdog`."""
     signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
     signal.signal(signal.SIGINT, lambda *_: run.stop.set())
     threading.Thread(target=_watch_the_clock, args=(anew,), daemon=True).start()
@@ -106,17 +110,30 @@ def work(
     recovery = RecoveryConfig(str(run.directory.recovery))
     epoch = timedelta(milliseconds=run.playbook.times.epoch)
     flow = topology(run)
-    try:
-        if addresses is None or len(addresses) == 1:
-            run_main(flow, epoch_interval=epoch, recovery_config=recovery)
-        else:
-            cluster_main(flow, addresses, index, epoch_interval=epoch, recovery_config=recovery)
-    except BaseException as error:
-        return explain(error)
-    finally:
-        run.timings.write()
+    members = len(addresses) if addresses else 1
+    run.watching.health.wanted = _stores(run, members, index)
+    for rule in run.playbook.rules:
+        run.watching.figures.count("oncue.triggers", 0, rule)  # seen before the first goes out
+    with run.watching.on(run.scope, members == 1, beat):
+        try:
+            if addresses is None or members == 1:
+                run_main(flow, epoch_interval=epoch, recovery_config=recovery)
+            else:
+                cluster_main(flow, addresses, index, epoch_interval=epoch, recovery_config=recovery)
+        except BaseException as error:
+            return explain(error)
+        finally:
+            run.timings.write()
     conclude(run)
     return AGAIN if run.again and not run.stop.is_set() else 0
+
+
+def _stores(run: Run, members: int, index: int) -> frozenset[str]:
+    """What this process will open."""
+    keys = {"resolve": BESIDE_SOURCE}
+    keys |= {f"shard-{i:02d}": key for i, key in enumerate(run.shard_keys)}
+    keys |= {f"history-{i:02d}": key for i, key in enumerate(run.history_keys)}
+    return frozenset(name for name, key in keys.items() if worker_of(key, members) == index)
 
 
 def explain(error: BaseException) -> int:
@@ -124,13 +141,14 @@ def explain(error: BaseException) -> int:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive):
-            say(str(cause))
+            log.say(cause, "ERROR")
             return TROUBLE
         if isinstance(cause, Interrupted):
-            say(str(cause))
+            log.say(cause, "ERROR")
             return INTERRUPTED
         cause = cause.__cause__ or cause.__context__
-    raise error
+    log.defect(error)
+    return CRASHED
 
 
 def _watch_the_clock(anew: Callable[[], NoReturn]) -> None:
@@ -139,12 +157,18 @@ def _watch_the_clock(anew: Callable[[], NoReturn]) -> None:
         time.sleep(1)
         now = time.time() - time.monotonic()
         if now < ahead - 5:
-            say(f"the clock went back {ahead - now:.0f} s; this process starts again")
+            log.say(f"the clock went back {ahead - now:.0f} s; this process starts again", "WARN")
             anew()
         ahead = now
 
 
-def open_run(config: Path, brokers: str, state: Path, on_gap: str = "stop") -> Run:
+def open_run(
+    config: Path, brokers: str, state: Path, on_gap: str = "stop", telemetry: Settings | None = None
+) -> Run:
     """A run of the playbook at `config`. Raises OSError, BadPlaybook."""
     text = config.read_text()
-    return Run(playbook.load(text, str(config)), text, brokers, state, on_gap)
+    telemetry = telemetry or Settings()
+    run = Run(playbook.load(text, str(config)), text, brokers, state, on_gap, telemetry)
+    about = {"oncue.worker": telemetry.worker} if telemetry.worker else {}
+    log.use(telemetry.log_format, **{"oncue.scope": run.scope}, **about)
+    return run

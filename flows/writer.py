@@ -21,6 +21,7 @@ from confluent_kafka import KafkaError, KafkaException
 from flows import kafka
 from flows.cloudevents import Headers
 from flows.kafka import Interrupted, KafkaTrouble, Place
+from flows.telemetry.figures import Histogram
 from schemas.topics import LARGEST
 
 FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
@@ -73,6 +74,7 @@ class Writer:
         self._reader = kafka.consumer(brokers, "oncue-writer")
         self._abort_hanging()
         self._visible: dict[str, int] = {}
+        self.durations = Histogram()  # of transactions
         self._changed = threading.Condition()
         self._waiting: list[Outgoing] = []
         self._ends: dict[str, int] = {}
@@ -80,6 +82,10 @@ class Writer:
         self._failure: BaseException | None = None
         self._rejected: tuple[KafkaError, kafka.Record] | None = None
         self._thread = threading.Thread(target=self._run, name=transactional_id, daemon=True)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
 
     def start(self) -> None:
         self._thread.start()
@@ -178,8 +184,10 @@ class Writer:
                     return
                 batch, self._waiting = self._waiting, []
                 self._busy = True
+            began = time.perf_counter()
             try:
                 self._commit(batch)
+                self.durations.add(time.perf_counter() - began)
             except BaseException as error:
                 with self._changed:
                     self._failure = error

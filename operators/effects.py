@@ -14,7 +14,8 @@ _json = msgspec.json.Encoder().encode
 
 class Effect(NamedTuple):
     """One record for an output topic. `topic` is a code of `schemas.topics`; `id` is the same
-    whenever the same decision is repeated; `arrived` (broker time, ms) is when its cause came in."""
+    whenever the same decision is repeated; `arrived` (broker time, ms) is when its cause came in. It is
+    counted by `group`, a rule's name or a stage, and `reason`; `trace` is its traceparent."""
 
     topic: int
     id: str
@@ -26,6 +27,9 @@ class Effect(NamedTuple):
     cause: str = ""
     correlation: str = ""
     expires: int = 0
+    group: str = ""
+    reason: str = ""
+    trace: str = ""
 
 
 def trigger(
@@ -33,7 +37,7 @@ def trigger(
 ) -> Effect:
     return Effect(
         topics.TRIGGERS, id, body.customer, _json(body), f"oncue.trigger.{body.rule}",
-        body.decided_at, arrived, cause, correlation, expires,
+        body.decided_at, arrived, cause, correlation, expires, body.rule,
     )  # fmt: skip
 
 
@@ -41,7 +45,7 @@ def cancelled(id: str, body: outbound.TriggerCancelled, arrived: int, cause: str
     """On the topic of triggers, behind the trigger it cancels."""
     return Effect(
         topics.TRIGGERS, id, body.customer, _json(body), f"oncue.trigger-cancelled.{body.rule}",
-        body.cancelled_at, arrived, cause, correlation,
+        body.cancelled_at, arrived, cause, correlation, 0, body.rule, body.reason,
     )  # fmt: skip
 
 
@@ -61,9 +65,10 @@ def example(body: Example, arrived: int) -> Effect:
 
 
 def decision(id: str, body: outbound.Decision, arrived: int, cause: str, correlation: str = "") -> Effect:
+    reason = body.reason.split(" ")[0]
     return Effect(
-        topics.DECISIONS, id, body.customer, _json(body), f"oncue.decision.{body.reason.split(' ')[0]}",
-        body.decided_at, arrived, cause, correlation,
+        topics.DECISIONS, id, body.customer, _json(body), f"oncue.decision.{reason}",
+        body.decided_at, arrived, cause, correlation, 0, body.rule, reason,
     )  # fmt: skip
 
 
@@ -81,8 +86,9 @@ def dead_letter(
     where = f"{place}/{offset}"
     body = outbound.DeadLetter(topic, int(partition), offset, stage, reason, detail, original)
     return Effect(
-        topics.DEAD_LETTERS, f"dead:{where}", where, _json(body), "oncue.dead-letter", at, arrived, where
-    )
+        topics.DEAD_LETTERS, f"dead:{where}", where, _json(body), "oncue.dead-letter", at, arrived, where,
+        group=stage, reason=reason,
+    )  # fmt: skip
 
 
 def dead_part(customer: str, rule: str, at: int, arrived: int, error: Exception, part: bytes) -> Effect:
@@ -90,7 +96,10 @@ def dead_part(customer: str, rule: str, at: int, arrived: int, error: Exception,
     what = f"trigger {rule} of {customer}: {type(error).__name__}: {error}"
     body = outbound.DeadLetter("", -1, -1, "trigger", "failed", what, part)
     id = f"dead:{customer}:{rule}:{at}"
-    return Effect(topics.DEAD_LETTERS, id, customer, _json(body), "oncue.dead-letter", at, arrived, customer)
+    return Effect(
+        topics.DEAD_LETTERS, id, customer, _json(body), "oncue.dead-letter", at, arrived, customer,
+        group="trigger", reason="failed",
+    )  # fmt: skip
 
 
 def dead_move(number: int, customer: str, arrived: int, error: str, record: bytes) -> Effect:
@@ -98,8 +107,9 @@ def dead_move(number: int, customer: str, arrived: int, error: str, record: byte
     body = outbound.DeadLetter("", -1, -1, "merge", "failed", f"move {number} to {customer}: {error}", record)
     id = f"dead:move:{number}"
     return Effect(
-        topics.DEAD_LETTERS, id, id, _json(body), "oncue.dead-letter", -1, arrived, f"move:{number}"
-    )
+        topics.DEAD_LETTERS, id, id, _json(body), "oncue.dead-letter", -1, arrived, f"move:{number}",
+        group="merge", reason="failed",
+    )  # fmt: skip
 
 
 def dead_model(place: str, offset: int, arrived: int, error: str, original: bytes) -> Effect:
@@ -115,8 +125,9 @@ def dead_candidate(decision: Effect, detail: str) -> Effect:
     """A trigger's candidate that could not be decided; the original is the decision that says so."""
     body = outbound.DeadLetter("", -1, -1, "trigger", "condition-failed", detail, decision.body)
     return decision._replace(
-        topic=topics.DEAD_LETTERS, id=f"dead:{decision.id}", body=_json(body), type="oncue.dead-letter"
-    )
+        topic=topics.DEAD_LETTERS, id=f"dead:{decision.id}", body=_json(body), type="oncue.dead-letter",
+        group="trigger", reason="condition-failed",
+    )  # fmt: skip
 
 
 def conflict(customer: str, place: str, offset: int, at: int, arrived: int, message: str) -> Effect:

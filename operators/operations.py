@@ -14,7 +14,8 @@ LEDGER_EVERY = 256  # cuts
 
 
 class Pack(msgspec.Struct, array_like=True, gc=False):
-    """One cut's operations for one shard. `arrived`: broker time (ms) of the cut's newest record."""
+    """One cut's operations for one shard. `arrived`: broker time (ms) of the cut's newest record. `traces`
+    as in a batch, of this pack's events."""
 
     shard: int
     number: int
@@ -24,6 +25,7 @@ class Pack(msgspec.Struct, array_like=True, gc=False):
     arrived: int
     last: bool
     operations: list[Operation]
+    traces: dict[str, str] | None = None
 
 
 class MoveBody(msgspec.Struct, array_like=True, gc=False):

@@ -57,7 +57,8 @@ class Cut(msgspec.Struct, array_like=True, tag="cut", gc=False):
 
 class Batch(msgspec.Struct, array_like=True, gc=False):
     """A released cut as it travels to resolve. `run` is the incarnation that released it, `before`
-    the watermark of the cut before it, `places` the topic/partition of each partition index."""
+    the watermark of the cut before it, `places` the topic/partition of each partition index. `traces`:
+    topic/partition/offset -> traceparent of the events that are followed; nothing is decided by it."""
 
     number: int
     watermark: int
@@ -66,6 +67,7 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     run: int
     places: list[str]
     events: list[Arrival]
+    traces: dict[str, str] | None = None
 
 
 encode = msgspec.msgpack.Encoder().encode
@@ -100,6 +102,7 @@ class Front:
         self.idle_until = [-1] * inputs  # event time up to which a partition is proven idle
         self.drained = [False] * inputs  # delivered to its end, and nothing came since
         self.waiting: list[deque[Arrival]] = [deque() for _ in range(self.size)]
+        self.released = [0] * self.size  # how many, since this process began
         self.held = 0  # arrivals waiting
         self.number = 0
         self.watermark = -1
@@ -206,6 +209,7 @@ class Front:
                 while queue and queue[0][2] < end:
                     taken.append(queue.popleft())
             self.offsets[i] = end
+            self.released[i] += len(taken)
             if i < self.inputs and taken:
                 self.highest[i] = max(self.highest[i], max(arrival[0] for arrival in taken))
             events += taken

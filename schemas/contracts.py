@@ -18,7 +18,8 @@ from schemas.reference import RECORDS
 Direction = Literal["in", "out", "file"]
 
 FIRST = "1-0-0"
-VERSIONS: dict[str, str] = {"outbound.profile": "1-0-1"}  # of what has changed since its first; also "topics"
+# Of what has changed since its first; also "topics".
+VERSIONS: dict[str, str] = {"outbound.headers": "1-0-1", "outbound.profile": "1-0-1"}
 
 
 def version(name: str) -> str:

@@ -14,11 +14,12 @@ import msgspec
 
 from schemas.common import Time
 
+TRACEPARENT = "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+
 
 def _attribute(name: str) -> str:
-    return {"content_type": "content-type", "oncue_cut": name, "oncue_latency_ms": name}.get(
-        name, f"ce_{name}"
-    )
+    plain = ("oncue_cut", "oncue_latency_ms", "traceparent")
+    return "content-type" if name == "content_type" else name if name in plain else f"ce_{name}"
 
 
 class Headers(msgspec.Struct, rename=_attribute, omit_defaults=True, kw_only=True):
@@ -28,6 +29,7 @@ class Headers(msgspec.Struct, rename=_attribute, omit_defaults=True, kw_only=Tru
     cancellation; `ce_causationid` is the message id, or topic/partition/offset, of what caused the record;
     after `ce_expirytime` a trigger is not worth acting on. `ce_time` is event time, `ce_recordedtime` the
     wall clock. `oncue_cut` is the cut of the scope's order, `oncue_latency_ms` from broker to broker.
+    `traceparent` (W3C Trace Context) is there when the event that caused the record is traced.
     """
 
     id: str
@@ -43,6 +45,7 @@ class Headers(msgspec.Struct, rename=_attribute, omit_defaults=True, kw_only=Tru
     correlationid: str | msgspec.UnsetType = msgspec.UNSET
     expirytime: Time | msgspec.UnsetType = msgspec.UNSET
     oncue_latency_ms: Annotated[str, msgspec.Meta(pattern="^[0-9]+$")] | msgspec.UnsetType = msgspec.UNSET
+    traceparent: Annotated[str, msgspec.Meta(pattern=TRACEPARENT)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class BasketLine(msgspec.Struct, gc=False):

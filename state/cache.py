@@ -63,6 +63,10 @@ class Cache(Generic[V]):
             self._old, self._young = self._young, {}
 
     @property
+    def entries(self) -> int:
+        return len(self._young) + len(self._old)
+
+    @property
     def unwritten(self) -> int:
         return len(self._dirty)
 

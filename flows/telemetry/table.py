@@ -106,8 +106,8 @@ METRICS = (
            "Customers `merged`, `split` again, and merges `blocked` by policy"),
     # Models
     Metric("oncue.model.auc", "1", "gauge", (MODEL,),
-           "Area under the ROC curve of each contestant, on the labels of the newest report", ("learn",)),
-    Metric("oncue.model.log_loss", "{nat}", "gauge", (MODEL,), "Likewise the log loss", ("learn",)),
+           "Area under the ROC curve of each contestant, over all labels so far", ("learn",)),
+    Metric("oncue.model.log_loss", "{nat}", "gauge", (MODEL,), "Log loss, in the newest report", ("learn",)),
     Metric("oncue.model.calibration_error", "1", "gauge", (MODEL,),
            "Likewise the expected calibration error", ("learn",)),
     Metric("oncue.model.drifts", "{drift}", "counter", (MODEL,),
@@ -175,7 +175,7 @@ def unknown(names: Iterable[str]) -> list[str]:
 _PAGE = """# Metrics
 
 Made from the table in `flows/telemetry/table.py` by `python -m flows.telemetry.table`; a test holds the two
-together.
+together. [Telemetry](telemetry.md) says how to get at them.
 
 The first name is the one in OTLP, the second the one in Prometheus; a histogram there is `_bucket`, `_sum`
 and `_count`. Every series has the label `oncue_scope` (in OTLP the resource attribute `oncue.scope`); with

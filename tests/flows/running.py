@@ -148,7 +148,9 @@ class Scope:
 
     # --- Kafka -------------------------------------------------------------------------------------------
 
-    def send(self, *values: bytes | None, source: str = "web", partition: int = 0) -> None:
+    def send(
+        self, *values: bytes | None, source: str = "web", partition: int = 0, traceparent: str = ""
+    ) -> None:
         """Bring to one partition of a source's topic; returns when the broker has all of it."""
         if self._producer is None:
             self._producer = Producer(
@@ -159,6 +161,7 @@ class Scope:
         for value in values:
             self._producer.produce(
                 self.topic(source), value, partition=partition,
+                headers=[("traceparent", traceparent)] if traceparent else None,
                 on_delivery=lambda error, _: failed.append(error) if error else None,
             )  # fmt: skip
         assert self._producer.flush(PATIENCE) == 0, "the broker did not take the events"
