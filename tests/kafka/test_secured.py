@@ -22,6 +22,7 @@ from flows import topics as making
 from operators import playbook as playbooks
 from tests.conftest import or_skipped
 from tests.flows.running import ENGINE, PLAYBOOK
+from tests.flows.test_learning import CHURN
 from tests.flows.test_run import LATER, STORY
 from tests.program import PATIENCE, Program, until
 
@@ -78,14 +79,16 @@ class Shop:
         engine = ", ".join(f"{key}: {value}" for key, value in ENGINE.items())
         self.config.write_text(
             PLAYBOOK.format(scope=scope, sources="web: {}", reference="prices: {}", wait="15m", engine=engine)
+            + CHURN
         )
         self.book = playbooks.load(self.config.read_text())
         self._programs: list[Program] = []
 
-    def user(self, who: str) -> str:
-        name = f"{self.scope}-{who.replace(' ', '-')}"
+    def user(self, *roles: str) -> str:
+        name = f"{self.scope}-{roles[0].replace(' ', '-')}"
         self.broker.add(name, SECRET)
-        self.broker.allow(bindings(who, name, self.scope, self.book.inputs))
+        for who in roles:
+            self.broker.allow(bindings(who, name, self.scope, self.book.inputs))
         return name
 
     def oncue(self, user: str, *words: object, password: str = SECRET) -> Program:
@@ -130,7 +133,7 @@ def test_each_part_does_its_work_with_what_the_page_allows_it(shop: Shop) -> Non
     lines = shop.folder / "events.jsonl"
     lines.write_bytes(b"\n".join((*STORY, LATER)) + b"\n")
     shop.ask(shop.user("a sender"), "produce", lines, "--topic", shop.book.inputs[-1])
-    runner, operator, replayer = map(shop.user, ("run", "operator", "replay of dead letters"))
+    runner, operator = shop.user("run", "run with `churn` in the playbook"), shop.user("operator")
     shop.ask(operator, "finish", *config)
 
     run = shop.oncue(runner, "run", *config, "--state", shop.folder / "state", "--workers", 2)
@@ -142,7 +145,10 @@ def test_each_part_does_its_work_with_what_the_page_allows_it(shop: Shop) -> Non
     assert "cart_abandoned" in shop.ask(operator, "tail", f"{shop.scope}.triggers", "--once")
     assert "balanced" in shop.ask(operator, "ledger", *config)
     assert committed(shop.broker, f"oncue-{shop.scope}", f"{shop.scope}.web") == len(STORY) + 1
-    assert "1 sent again" in shop.ask(replayer, "dead-letters", "replay", *config, "--yes")
+    sender = shop.user("replay of dead letters")
+    assert "1 sent again" in shop.ask(sender, "dead-letters", "replay", *config, "--yes")
+    shop.ask(shop.user("learn"), "learn", *config, "--state", shop.folder / "learner", "--once")
+    shop.ask(shop.user("replay"), "replay", *config, "--state", shop.folder / "again")
 
 
 def committed(broker: SecuredKafkaBroker, group: str, topic: str) -> int:
