@@ -52,9 +52,11 @@ def topology(run: Run) -> Dataflow:
     resolved = op.stateful_batch("resolve", cuts, lambda token: Resolve(run, token))
     if run.playbook.history:
         leaves = op.flat_map("share", resolved, share)
-        op.stateful_batch("history", leaves, lambda token: History(run, token))
+        fills = op.stateful_batch("history", leaves, lambda token: History(run, token))
     packs = op.flat_map("pack", resolved, pack)
     effects = op.stateful_batch("customer", packs, lambda token: Customer(run, token))
+    if run.playbook.history:
+        effects = op.merge("effects", effects, fills)
     routed = op.flat_map("route", effects, route)
     op.output("sink", routed, Sink(run))
     return flow

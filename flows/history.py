@@ -1,4 +1,4 @@
-"""The step that keeps history: every event under its leaf, on disk and nowhere else."""
+"""The step that keeps history: every event under its leaf; and fills features that came later from it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 from flows.settings import Run
-from flows.steps import META, Step
+from flows.steps import META, Step, Versions
 from flows.telemetry import views
 from flows.telemetry.figures import Point
+from operators.customers import learn
+from operators.effects import Effect
+from operators.filling import Filling, Progress
 from operators.history import appended
-from operators.operations import Pack
+from operators.operations import REFERENCE, Pack
+from operators.reference import Known, Reference
 from state.store import Store
 
 FORMAT = 1
+FILLING = b"!filling"
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -28,6 +33,12 @@ class About(msgspec.Struct, array_like=True):
     watermark: int
 
 
+def _known(_: str, raw: bytes) -> Known:
+    return _unpack_known(raw)
+
+
+_unpack_known = msgspec.msgpack.Decoder(Known).decode
+_unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack = msgspec.msgpack.Decoder(About).decode
 
 
@@ -40,8 +51,8 @@ def about(raw: bytes | None) -> About | None:
     return None if raw is None else _unpack(raw)
 
 
-class History(Step, StatefulBatchLogic[Pack, None, tuple[int, int | None] | None]):
-    """One shard of leaves. Nothing is kept in memory: events go to the store as they come."""
+class History(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int, int | None] | None]):
+    """One shard of leaves. Events are not kept in memory: they go to the store as they come."""
 
     def __init__(self, run: Run, token: tuple[int, int | None] | None) -> None:
         super().__init__(run, token[1] if token else None)
@@ -49,22 +60,31 @@ class History(Step, StatefulBatchLogic[Pack, None, tuple[int, int | None] | None
         self._about: About | None = None
 
     def _make(self, name: str, cut: int) -> Store:
-        # A scope that had no history before begins one with its next cut.
-        return Store(
-            self._run.directory.step(name), cut, self._token, compressed=True, begins=self._token is None
-        )
+        # A scope that had no history, or whose history was deleted, begins one with its next cut.
+        path = self._run.directory.step(name)
+        token = self._token if path.exists() else None
+        return Store(path, cut, token, compressed=True, begins=token is None)
 
     def _open(self, store: Store) -> None:
         self._store = store
+        engine, book = self._run.playbook.engine, self._run.playbook
+        self._versions = Versions(store, b"v", _pack, _known, engine.hot_reference // engine.shards)
+        self._reference = Reference(self._versions)
         self._about = about(store.get(META))
+        raw = store.get(FILLING)
+        progress = _unpack_progress(raw) if raw else Progress(done=[], seen={})
+        self._filling = Filling(book, self._shard, progress, self._versions, self._first)
 
     def _points(self) -> Iterator[Point]:
         yield from views.stored("history", self._store.folder)
 
-    def on_batch(self, values: list[Pack]) -> tuple[list[None], bool]:
+    def on_batch(self, values: list[Pack]) -> tuple[list[tuple[int, list[Effect]]], bool]:
         began = self._run.timings.begin("history")
+        out = []
         for pack in values:
             self._shard = pack.shard
+            if self._cut is None:
+                self._first = pack.number
             self._follow(folder(pack.shard), pack.number, pack.run)
             if self._about is None:
                 self._about = About(FORMAT, pack.number, pack.before)
@@ -72,14 +92,24 @@ class History(Step, StatefulBatchLogic[Pack, None, tuple[int, int | None] | None
                 self._changed = True
             if pack.operations:
                 self._store.write(appended(pack))
+                for op in pack.operations:
+                    if op[0] == REFERENCE:
+                        learn(self._reference, op)
                 self._changed = True
+            if not self._filling.over:
+                out.append((pack.number, [self._filling.step(self._store, pack.number)]))
+                self._changed = True
+        self._versions.settle()
         self._run.timings.add("history", began)
-        return [], False
+        return out, False
 
     def snapshot(self) -> tuple[int, int | None] | None:
         if self._cut is None:
             return None if self._shard < 0 else (self._shard, self._token)
         began = self._run.timings.begin("history snapshot")
+        if self._changed:
+            self._versions.write_back()
+            self._store.write([(FILLING, _pack(self._filling.progress))])
         token = self._save(self._store)
         self._run.timings.pause("history", began)
         return self._shard, token

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from flows.steps import META
-from operators import patterns, playbook, profiles, records, yamlfile
+from flows.placing import place
+from flows.steps import META, SHOWN
+from operators import patterns, profiles, records, yamlfile
 from operators.churn import told
 from operators.counts import Counts
 from operators.facts import feature_values
@@ -24,6 +25,7 @@ from state.errors import StateError
 
 MONEY = ("sum", "mean", "min", "max", "first", "last")  # aggregates that are in the unit of their measure
 _PHONE = re.compile(r"\s*([-+()./\d\s]+)\s+(\D.*)")
+_shown = msgspec.msgpack.Decoder(dict[int, int]).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
 _evidence = msgspec.msgpack.Decoder(Evidence).decode
@@ -43,7 +45,7 @@ def scope_of(state: Path, scope: str | None = None) -> Path:
 
 def playbook_of(root: Path) -> Playbook:
     """The playbook that the scope at `root` was last started with."""
-    return playbook.load((root / "playbook.yaml").read_text())
+    return place(root, (root / "playbook.yaml").read_text())[0]
 
 
 def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | None:
@@ -65,6 +67,9 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
     with reading.newest(root / f"shard-{shard:02d}") as database:
         stored = database.get(b"c" + customer_id.encode()) if database is not None else None
         about = database.get(META) if database is not None else None
+        shown = database.get(SHOWN) if database is not None else None
+    complete = _shown(shown) if shown else {}
+    book.hidden.update(*(names for generation, names in book.later.items() if generation not in complete))
     record = records.decode(customer_id, stored) if stored else records.Record(customer_id)
     watermark = _about(about)[1] if about else -1  # this shard's first checkpoint may be still to come
     now = watermark if at is None else at
@@ -92,6 +97,7 @@ def described(book: Playbook, record: records.Record, now: int, text: str) -> di
         "reachable": _reachable(core),
         "features": feature_values(book, record, book.features, now),
         "churn": feature_values(book, record, told.SAID, now) if book.churn is not None else {},
+        "backfilling": sorted(book.hidden),
         "units": units(text),
         "open": _open(book, record),
         "cooldowns": _cooldowns(book, core),

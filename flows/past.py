@@ -98,11 +98,10 @@ class Remembered:
         if not mine:
             return None
         person = mine[0]
-        asked = self.playbook._replace(profiles=None, churn=None)
+        asked = self.playbook._replace(profiles=None, churn=None, generations={}, later={}, hidden=set())
         record = Rebuilder(asked, self._known).record(person.customer, person.happened, until=at)
         return {
             "customer": person.customer,
-            "now": now,
             "found_by": found_by,
             "identifiers": lookup.linked(person.cluster, lookup.edges_in(person.evidence)),
             "retired": sorted(person.retired),

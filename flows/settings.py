@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows.placing import place
 from flows.plan import Plan
 from flows.routing import spread
 from flows.telemetry.settings import Settings
@@ -47,6 +48,7 @@ class Run:
         self.watching = Watching(self.telemetry)
         self.timings = self.watching.timings
         self.directory = Directory(self.state, self.scope)
+        self.playbook, self.slots = place(self.directory.root, self.text)
         self.shard_keys = spread("shard", engine.shards)
         self.history_keys = spread("history", engine.shards) if self.playbook.history else []
         self.kinds = {topic: kind for kind, topic in self.playbook.reference.items()}

@@ -58,9 +58,13 @@ def customer(found: dict[str, Any]) -> None:
         console, ("identifier", "since", "seen together with", "in"),
         [(it["key"], moment(it["since"]), it["with"], it["event"]) for it in found["identifiers"]],
     )  # fmt: skip
+    hidden = found["backfilling"]
     _table(
         console, ("feature", "value"),
-        [(name, _value(found, name, value)) for name, value in found["features"].items()],
+        [
+            (name, "being filled from history" if name in hidden else _value(found, name, value))
+            for name, value in found["features"].items()
+        ],
     )  # fmt: skip
     _table(
         console, ("score", "value"),

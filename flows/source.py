@@ -10,7 +10,7 @@ import msgspec
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 from confluent_kafka import Consumer, TopicPartition
 
-from flows import kafka, metadata
+from flows import kafka, metadata, placing
 from flows import resume as resuming
 from flows.group import Group
 from flows.kafka import KafkaTrouble, Place
@@ -195,6 +195,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 front.finish_at([resume.ends_at.get(name, 0) for name in self._names[: front.inputs]])
         self._run.incarnation = log.incarnation
         self._run.directory.remember(self._run.text)  # it was not refused
+        if self._run.slots is not None:
+            placing.keep(self._run.directory.root, self._run.slots, front.number)
         for client, indexes in (
             (self._channels, range(front.inputs)),
             (self._internals, range(front.inputs, front.size)),

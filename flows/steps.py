@@ -32,6 +32,7 @@ from state.store import Store
 
 META = b"!meta"
 MODELS = b"!models"
+SHOWN = b"!shown"  # generation of features -> the watermark from which on they are told
 # Changes are kept back, so that what changes again is written once; but not all of them until the snapshot,
 # which everything waits for. So from DRAIN_FROM of an epoch on, more are written than come.
 MOST_UNWRITTEN = 2_500
@@ -43,6 +44,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
+_unpack_shown = msgspec.msgpack.Decoder(dict[int, int]).decode
 _unpack_known = msgspec.msgpack.Decoder(Known).decode
 _unpack_models = msgspec.msgpack.Decoder(list[Taken]).decode
 _unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
@@ -127,8 +129,9 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
         raw = store.get(META)
         progress = _unpack_progress(raw) if raw else Progress(open_moves=[], received={})
         self._resolver = Resolver(
-            self._graph.identities, self._run.playbook.engine.shards, progress, (StateError,)
-        )
+            self._graph.identities, self._run.playbook.engine.shards, progress, (StateError,),
+            self._run.playbook.generations,
+        )  # fmt: skip
 
     def _points(self) -> Iterator[Point]:
         graph = self._graph
@@ -223,10 +226,10 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         self._timers = Timers(self._scan)
         raw = store.get(META)
         counts: Counts = _unpack_about(raw)[0] if raw else {}
-        models = store.get(MODELS)
+        models, shown = store.get(MODELS), store.get(SHOWN)
         self._customers = Customers(
             self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts, (StateError,),
-            _unpack_models(models) if models else (),
+            _unpack_models(models) if models else (), _unpack_shown(shown) if shown else {},
         )  # fmt: skip
         self._models = self._customers.models  # as they are in the store
         self._view = views.ShardView(counts, self._run.sources)
@@ -272,6 +275,8 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
             self._versions.write_back()
             self._write_alarms()
             self._store.write([(META, _pack((self._customers.counts, self._watermark)))])
+            if self._customers.shown:
+                self._store.write([(SHOWN, _pack(self._customers.shown))])
             if self._customers.models is not self._models:
                 self._models = self._customers.models
                 self._store.write([(MODELS, _pack(self._models))])

@@ -31,6 +31,7 @@ from operators.compatible import differences, linking
 from operators.identity import BrokenGraph
 from schemas import topics
 from state.errors import StateError
+from state.verify import history_folders
 
 RECOVERY_PARTITIONS = 4
 PATIENCE = 120.0  # seconds that a peer waits for the first one to make the state directory
@@ -73,6 +74,7 @@ def prepare(run: Run, peer: int | None = None) -> None:
     directory.open(run.fixed, prepare_recovery)
     directory.lock(peer)
     _check_identifiers(run)
+    _check_history(run)
 
 
 def _check_identifiers(run: Run) -> None:
@@ -84,6 +86,17 @@ def _check_identifiers(run: Run) -> None:
             f"the identities in {run.directory.root} were resolved with other identifiers: "
             f"{'; '.join(wrong)}. Use the old identifiers, or give the playbook another scope, whose topics "
             "and identities begin anew. Any other change of the playbook is fine"
+        )
+
+
+def _check_history(run: Run) -> None:
+    """A history with a gap would say something wrong. Raises StateError."""
+    kept = history_folders(run.directory.root)
+    if kept and not run.playbook.history:
+        raise StateError(
+            f"{run.directory.root} holds a history, but the playbook has no section history any more: what "
+            "happens now would be missing in it. Put the section back, or give the history up: delete "
+            f"{kept[0].with_name('history-*')}"
         )
 
 

@@ -20,12 +20,15 @@ from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
 from operators.events import BadEvent, Reader
+from operators.features import Measured
 from operators.intents import Intents, alarm_of
 from operators.journal import FIRE, Done, Journal
 from operators.operations import (
     BAD,
     EVENT,
     EXPECT,
+    FILL,
+    FILLED,
     LEDGER_EVERY,
     MODEL,
     MOVED,
@@ -91,6 +94,7 @@ class Customers:
         counts: Counts | None = None,
         fatal: tuple[type[Exception], ...] = (),
         models: Iterable[Taken] = (),
+        shown: dict[int, int] | None = None,
     ) -> None:
         self._playbook = playbook
         self._shard = shard
@@ -112,8 +116,12 @@ class Customers:
         self._profiles: dict[str, Effect] = {}  # of this cut, by customer
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
         self._topics: dict[str, int] = {}  # place -> checksum of its topic
-        self._journal = Journal(MOVED, REFERENCE)
+        self._journal = Journal(FILL, REFERENCE)
+        # Generation of features -> those after this watermark know it.
+        self.shown = shown if shown is not None else {}
         self._drained: Operation | None = None  # the held operation that is being applied
+        self._drained_cut = 0
+        self._first = self._number = 0  # the first cut that came, and this one
 
     def _enriched(self, known: Table) -> tuple[Reference, Reader]:
         reference, kinds = Reference(known), self._playbook.reference
@@ -126,6 +134,10 @@ class Customers:
         intents.arrived = pack.arrived
         before, watermark = pack.before, pack.watermark
         records_, tally = self._records, self.tally
+        self._number = pack.number
+        if self._playbook.later:
+            self._first = self._first or pack.number
+            self._hide(before)
         for op in pack.operations:
             code = op[0]
             if code == EVENT:
@@ -142,7 +154,7 @@ class Customers:
                     raise
                 except Exception as error:
                     self._undo(pack, op, error, mark, None)
-            elif code <= MOVED:
+            elif code <= FILL:
                 mine = records_.get(op[1]) or Record(op[1])
                 mark, counts = len(out), tally.copied()
                 try:
@@ -153,11 +165,13 @@ class Customers:
                     self._undo(pack, op, error, mark, counts)
             elif code == REFERENCE:
                 self._journal.keep(key_of(op[5], op[6]), self._known)
-                _learn(self._reference, op)
+                learn(self._reference, op)
                 if op[3] == self._shard:  # every shard is told, one counts
                     row = tally.row(op[1])
                     row["received"] += 1
                     row["accepted"] += 1
+            elif code == FILLED:
+                self.shown.setdefault(op[1], watermark)
             elif code == MODEL:
                 self._take(op)
             elif code == BAD:
@@ -251,7 +265,7 @@ class Customers:
                 if op[0] == FIRE:
                     attempt._fire_due(record, watermark)
                 elif op[0] == REFERENCE:
-                    _learn(attempt._reference, op)
+                    learn(attempt._reference, op)
                 else:
                     attempt._operate(record, op, before, watermark)
         self._profiles.pop(id, None)
@@ -277,6 +291,7 @@ class Customers:
                 if self._playbook.reference:  # as it is known now, however long the wait
                     op = (*op, self._reader.complete(op[7], op[2]))
             queue.held.append((op, before, watermark))
+            queue.cuts.append(self._number)
             self._records.touch(record)
             return
         self._apply(record, op, before, watermark)
@@ -284,7 +299,10 @@ class Customers:
     def _apply(self, record: Record, op: Operation, before: int, watermark: int) -> None:
         """One operation on a customer that waits for nothing."""
         code = op[0]
-        if code == EVENT:
+        if code == FILL:
+            features.merge(record.part("m"), _decode_measured(op[3]), self._plan)
+            self._records.touch(record)
+        elif code == EVENT:
             error = self._journal.poison.get((op[3], op[4]))
             if error is None:
                 self._event(record, op, before, watermark, self.tally.row(op[3]))
@@ -326,6 +344,8 @@ class Customers:
             queue.waiting = 0
             self._absorb(record, number, payload, queue.decided, queue.at, armed=False)
             self._drain(record, queue, before, watermark)
+            if self._playbook.later:
+                self._hide(before)
         elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
             queue.early[number] = payload
             self._records.touch(record)
@@ -356,18 +376,23 @@ class Customers:
     def _drain(self, record: Record, queue: Queue, before: int, watermark: int) -> None:
         """Apply what was held, with the watermarks it came with, until the next move is awaited."""
         held, queue.held = queue.held, []
+        cuts, queue.cuts = queue.cuts, []
         for done, (op, low, high) in enumerate(held, 1):
+            if self._playbook.later:
+                self._hide(low)
             self._fire_before(record, low, low, low)
             if op[0] == EVENT:
                 self.tally.row(op[3])["held"] -= 1
-            self._drained = op
+            self._drained, self._drained_cut = op, cuts[done - 1] if done <= len(cuts) else 0
             self._apply(record, op, low, high)
             self._drained = None
             if op[0] == RETIRE:
                 return
             if queue.waiting:
-                queue.held = held[done:]
+                queue.held, queue.cuts = held[done:], cuts[done:]
                 return
+        if self._playbook.later:
+            self._hide(before)
         self._fire_before(record, before, before, before)
         if not queue.early:
             record.drop("queue")
@@ -412,6 +437,8 @@ class Customers:
             core.last_seen = at
         if consent is not None:
             _consent(core, consent, at)
+        if values is not None and self._drained is not None and self._playbook.generations:
+            form, values = self._without_later(form, values)
         if values is not None:
             features.add(record.part("m"), self._plan, form, values)
         if addresses:
@@ -432,6 +459,25 @@ class Customers:
         if known is dedupe.OTHER:
             row["conflicting"] += 1
             self._effects.append(effects.conflict(record.id, place, offset, at, arrived, message))
+
+    def _without_later(self, form: str, values: list[Any]) -> tuple[str, list[Any] | None]:
+        """Of an event that was held since before features were added, what is not filled from history."""
+        cut, first, generations = self._drained_cut, self._first, self._playbook.generations
+        later = {str(it) for it, last in generations.items() if cut <= (last if last >= 0 else first - 1)}
+        slots = form.split(",")
+        kept = [n for n, slot in enumerate(slots) if slot.partition("/")[2] not in later]
+        row = [values[0], *(values[n + 1] for n in kept)]
+        return ",".join(slots[n] for n in kept), row if any(it is not None for it in row[1:]) else None
+
+    def _hide(self, before: int) -> None:
+        """Features whose past is not counted yet cannot be told. What was held for a move sees them as it
+        would have when it came; so it goes by the watermark `before` its cut."""
+        hidden = self._playbook.hidden
+        hidden.clear()
+        for generation, names in self._playbook.later.items():
+            shown = self.shown.get(generation)
+            if shown is None or before <= shown:
+                hidden |= names
 
     def _fire_before(self, record: Record, before: int, watermark: int, at: int) -> None:
         """What was due before an event at `at` is decided before the event is applied."""
@@ -486,11 +532,14 @@ class Customers:
         self._effects.append(effects.dead_letter(place, offset, at, arrived, stage, reason, detail, raw))
 
 
+_decode_measured = msgspec.msgpack.Decoder(Measured).decode
+
+
 def _waiting(record: Record) -> bool:
     return record.has("queue") and record.part("queue").waiting != 0
 
 
-def _learn(reference: Reference, op: Operation) -> None:
+def learn(reference: Reference, op: Operation) -> None:
     """What a record of reference data says."""
     _, place, offset, _, came, kind, id, at, fields = op
     reference.put(kind, id, at, fields, came, int(place.rpartition("/")[2]), offset)

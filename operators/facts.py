@@ -20,7 +20,7 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
     slots: set[str] = set()
     _needed(known, names, slots)
     opened = features.peek(record.part("m"), playbook.plan, slots) if slots and record.has("m") else {}
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = dict.fromkeys(playbook.hidden) if playbook.hidden else {}
     _read(known, record, names, opened, found, now)
     return {name: found[name] for name in names}
 

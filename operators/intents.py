@@ -170,6 +170,9 @@ class Intents:
 
     def _holds(self, record: Record, rule: Rule, mine: Patterns, pattern: Pattern, at: int) -> bool:
         assert rule.when is not None
+        hidden = self._playbook.hidden
+        if hidden and not hidden.isdisjoint(rule.when.names):
+            return False  # nobody can say yet
         facts = feature_values(self._playbook, record, rule.facts, at)
         if rule.basket:
             basket = patterns.basket(mine, pattern)

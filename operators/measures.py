@@ -51,11 +51,14 @@ class Measure(NamedTuple):
     where: Expression | None
     on: tuple[str, ...]
     closes: tuple[str, ...]
+    generation: int = 0
 
     @property
     def slot(self) -> str:
-        """The measure's name in state. With its unit: values of another unit do not mix with these."""
-        return self.name + ("#" if self.take >= HOUR else _SIGNS[self.unit])
+        """The measure's name in state. With its unit: values of another unit do not mix with these; and with
+        its generation, see `operators/slots.py`."""
+        name = self.name + ("#" if self.take >= HOUR else _SIGNS[self.unit])
+        return f"{name}/{self.generation}" if self.generation else name
 
     @property
     def plain(self) -> bool:

@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
-# The first item of an operation, a tuple. Those up to MOVED are about the customer that is its second item.
-EVENT, RETIRE, EXPECT, MOVED, BAD, PASS, TALLY, REFERENCE, MODEL = range(9)
+# The first item of an operation, a tuple. Those up to FILL are about the customer that is its second item.
+EVENT, RETIRE, EXPECT, MOVED, FILL, BAD, PASS, TALLY, REFERENCE, MODEL, FILLED = range(11)
 Operation = tuple[Any, ...]
 
 LEDGER_EVERY = 256  # cuts
+FILL_COMMAND = "fill"  # the key on `control` of what history says of new features
 
 
 class Pack(msgspec.Struct, array_like=True, gc=False):
@@ -35,3 +36,13 @@ class MoveBody(msgspec.Struct, array_like=True, gc=False):
     loser: str
     winner: str
     record: bytes
+
+
+class Filled(msgspec.Struct, array_like=True, gc=False):
+    """What the leaves of a history shard add to the slots of a generation: leaf and encoded Measured. `over`:
+    the shard is through."""
+
+    generation: int
+    shard: int
+    over: bool
+    shares: list[tuple[str, bytes]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -76,7 +76,12 @@ class Playbook(NamedTuple):
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
     engine: form.Engine
     times: Times
-    history: bool = False  # whether events are kept
+    history: bool  # whether events are kept
+    # Of features that were added to state with a history: generation -> the last cut before it (-1: not known
+    # yet), and -> the features that need it. `hidden`: those that cannot be told yet; who folds, fills it.
+    generations: Mapping[int, int]
+    later: Mapping[int, frozenset[str]]
+    hidden: set[str]
 
     @property
     def inputs(self) -> list[str]:
@@ -93,20 +98,59 @@ class Playbook(NamedTuple):
         }
 
 
-def load(text: str, name: str = "playbook") -> Playbook:
-    """Check and compile. Raises BadPlaybook with every mistake, never only the first."""
+def load(
+    text: str,
+    name: str = "playbook",
+    placed: Mapping[str, int] | None = None,
+    generations: Mapping[int, int] | None = None,
+) -> Playbook:
+    """Check and compile. Raises BadPlaybook with every mistake, never only the first.
+
+    `placed` and `generations` say where features are counted, see `operators/slots.py`.
+    """
     try:
         raw = yamlfile.load(text)
     except yamlfile.BadYaml as error:
         found = re.match(r"line (\d+)[^:]*: (.*)", str(error), re.S)
         raise BadPlaybook(name, [Mistake(int(found[1]) if found else 1, "file", str(error))]) from None
-    return _Compiler(raw, name).compile()
+    return _Compiler(raw, name).compile(placed or {}, generations or {})
 
 
 def notes(text: str) -> list[Mistake]:
     """What a good playbook says that is allowed but looks like a slip: names of one's own that are
     nearly those of the contract."""
     return sorted(Mistake(*slip) for slip in slips(yamlfile.load(text)))
+
+
+def _moved(
+    ready: dict[str, Feature | Expression], built: dict[str, Measure], placed: Mapping[str, int]
+) -> tuple[dict[str, Feature | Expression], list[Measure]]:
+    """The features where they are counted, and the measures once more for each later generation."""
+    slots = {it.slot: it for it in built.values()}
+    found = dict(ready)
+    more: dict[str, Measure] = {}
+    for name, generation in placed.items():
+        old = found[name]
+        assert isinstance(old, Feature)
+        measure = slots[old.slot]._replace(generation=generation)
+        more[measure.slot] = measure
+        found[name] = Feature(name, measure.slot, old.aggregate, old.window, old.scale)
+    return found, list(more.values())
+
+
+def _later(
+    ready: Mapping[str, Feature | Expression], placed: Mapping[str, int], generations: Mapping[int, int]
+) -> dict[int, frozenset[str]]:
+    """Generation -> features that need it, those derived from others too."""
+    found = {}
+    for generation in generations:
+        names = {name for name, its in placed.items() if its == generation}
+        for name, feature in ready.items():  # what is derived stands behind what it is derived from
+            if isinstance(feature, Expression) and not names.isdisjoint(feature.names):
+                names.add(name)
+        if names:
+            found[generation] = frozenset(names)
+    return found
 
 
 class _Compiler:
@@ -116,7 +160,7 @@ class _Compiler:
         self.mistakes: list[Mistake] = []
         self.misfits: set[str] = set()
 
-    def compile(self) -> Playbook:
+    def compile(self, placed: Mapping[str, int], generations: Mapping[int, int]) -> Playbook:
         raw = self.raw
         fields = {field.name: field for field in msgspec.structs.fields(form.Playbook)}
         for key in raw:
@@ -158,8 +202,9 @@ class _Compiler:
             self.convert(raw["history"] or {}, form.History, "history", raw.lines["history"])
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
+        ready, built_later = _moved(ready, built, placed)
         plan = features.plan(it for it in ready.values() if isinstance(it, Feature))
-        used = [measure for measure in built.values() if measure.slot in plan]
+        used = [measure for measure in (*built.values(), *built_later) if measure.slot in plan]
         assert engine is not None
         return Playbook(
             scope=scope,
@@ -187,6 +232,9 @@ class _Compiler:
             engine=engine,
             times=times,
             history="history" in raw,
+            generations=generations,
+            later=_later(ready, placed, generations),
+            hidden=set(),
         )
 
     def references(

@@ -42,7 +42,9 @@ class _Alone(dict[str, Record]):
 
 def counting(playbook: Playbook) -> Playbook:
     """The playbook without what decides, scores and tells: it only counts."""
-    return playbook._replace(rules={}, reactions={}, profiles=None, churn=None)
+    return playbook._replace(
+        rules={}, reactions={}, profiles=None, churn=None, generations={}, later={}, hidden=set()
+    )
 
 
 class Rebuilder:

@@ -51,13 +51,14 @@ class Sent(msgspec.Struct, array_like=True, gc=False):
 class Queue(msgspec.Struct, array_like=True, gc=False):
     """Operations held back until move number `waiting` arrives (0: not waiting), each with the
     watermark before and after its cut; and moves that came early. What was due by `decided` had been
-    decided when the wait began, because of an event at `at`."""
+    decided when the wait began, because of an event at `at`. `cuts`: those of the operations held back."""
 
     waiting: int = 0
     held: list[tuple[tuple[Any, ...], int, int]] = []
     early: dict[int, bytes] = {}
     decided: int = -1
     at: int = -1
+    cuts: list[int] = []
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -77,7 +78,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "p": lambda: Patterns(keys={}, once={}),
     "sent": dict,
     "churn": churn.empty,
-    "queue": lambda: Queue(held=[], early={}),
+    "queue": lambda: Queue(held=[], early={}, cuts=[]),
 }
 _decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
 

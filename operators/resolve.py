@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from zlib import crc32
 
 import msgspec
 
 from operators import effects, operations
 from operators.identity import Blocked, BrokenGraph, Identities, Merge
-from operators.operations import LEDGER_EVERY, MoveBody, Operation, Pack
-from operators.order import BAD, EVENT, MODEL, MOVE, REFERENCE, Batch
+from operators.operations import LEDGER_EVERY, Filled, MoveBody, Operation, Pack
+from operators.order import BAD, COMMAND, EVENT, MODEL, MOVE, REFERENCE, Batch
 from schemas.outbound import Decision, Identity
 
 
 class Progress(msgspec.Struct, array_like=True):
-    """What resolve remembers beside the graph: moves under way, what came in per topic, and the newest event
-    time."""
+    """What resolve remembers beside the graph: moves under way, what came in per topic, the newest event
+    time, and which shards of leaves are through with a generation of features (`operators/filling.py`)."""
 
     moves: int = 0
     open_moves: list[int] = []
@@ -24,9 +25,11 @@ class Progress(msgspec.Struct, array_like=True):
     received: dict[str, int] = {}
     newest: int = -1
     ends: int = 0
+    filled: dict[int, list[int]] = {}
 
 
 _decode_move = msgspec.msgpack.Decoder(MoveBody).decode
+_decode_filled = msgspec.msgpack.Decoder(Filled).decode
 
 
 def shard_of(customer: str, shards: int) -> int:
@@ -50,7 +53,9 @@ class Resolver:
         shards: int,
         progress: Progress,
         fatal: tuple[type[Exception], ...] = (),
+        generations: Collection[int] = (),
     ) -> None:
+        self._generations = generations
         self._identities = identities
         self._shards = shards
         self.progress = progress
@@ -107,6 +112,9 @@ class Resolver:
                     after = max(self.progress.newest, batch.before)
                     for pack in packs:
                         pack.append((operations.MODEL, place, offset, owner, after, raw))
+            elif kind == COMMAND:
+                if keys == operations.FILL_COMMAND:
+                    self._fill(packs, _decode_filled(raw))
             elif kind == BAD:
                 received[index] += 1
                 reason, detail = keys
@@ -121,6 +129,24 @@ class Resolver:
             Pack(shard, batch.number, batch.watermark, batch.before, batch.run, newest, last, mine)
             for shard, mine in enumerate(packs)
         ]
+
+    def _fill(self, packs: list[list[Operation]], found: Filled) -> None:
+        """Give what history says of new features to those it is about now."""
+        shards, generation = self._shards, found.generation
+        for leaf, counted in found.shares:
+            customer = self._identities.owners.get(leaf)
+            if customer is not None:
+                packs[shard_of(customer, shards)].append((operations.FILL, customer, generation, counted))
+        if found.over:
+            through = self.progress.filled.setdefault(generation, [])
+            through.append(found.shard)
+            if len(through) == shards:
+                for pack in packs:
+                    pack.append((operations.FILLED, generation))
+
+    def _filling(self) -> bool:
+        filled = self.progress.filled
+        return any(len(filled.get(it, ())) < self._shards for it in self._generations)
 
     def _count(self, places: list[str], received: list[int]) -> None:
         totals = self.progress.received
@@ -137,7 +163,7 @@ class Resolver:
         if batch.last or more:
             progress.announced = False
         progress.ended = batch.last or (progress.ended and not more)
-        home = progress.ended and not progress.announced and not self._open
+        home = progress.ended and not progress.announced and not self._open and not self._filling()
         if batch.number % LEDGER_EVERY == 0 or batch.last or home:
             packs[0].append((operations.TALLY, {t: {"in": n} for t, n in progress.received.items()}))
         if home:

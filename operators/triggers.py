@@ -64,8 +64,12 @@ def decide(
     pattern.fired = pattern.since
     id = trigger_id(rule, record.id, key, cause, pattern.since)
     thread = _thread(rule.name, key, cause)
-    if rule.where is not None and not rule.where.test(facts):
-        return None
+    if rule.where is not None:
+        hidden = playbook.hidden
+        if hidden and not hidden.isdisjoint(rule.where.names):
+            return _decision(rule, record.id, reason._replace(facts=facts), "backfilling", id, arrived)
+        if not rule.where.test(facts):
+            return None
     held = held_back(core, rule, now, watermark - now)
     if held:
         return _decision(rule, record.id, reason._replace(facts=facts), held, id, arrived)

@@ -28,7 +28,7 @@ from state.verify import in_force, steps
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 TRIES = 200
 PAUSE = 0.05  # seconds between tries to catch a point and its checkpoints together
-_PLAIN = ("oncue.json", "playbook.yaml")
+_PLAIN = ("oncue.json", "playbook.yaml", "slots.json")  # as far as they are there
 
 
 class Made(NamedTuple):
@@ -170,7 +170,7 @@ def _stage(root: Path, to: Path) -> int:
                 shutil.rmtree(to)  # workers went on meanwhile; there is a newer point
                 to.mkdir()
             else:
-                for file in _PLAIN:
+                for file in (it for it in _PLAIN if (root / it).exists()):
                     shutil.copy2(root / file, to / file)
                 _stage_points(root, to, cut, position)
                 return cut

@@ -52,8 +52,13 @@ def steps(root: Path) -> list[str]:
         raise unusable(
             f"cannot read {about}", error if isinstance(error, OSError) else ValueError(error)
         ) from None
-    history = sorted(path.name for path in root.glob("history-*") if path.name[8:].isdigit())
+    history = [path.name for path in history_folders(root)]
     return ["resolve", *(f"shard-{shard:02d}" for shard in range(shards)), *history]
+
+
+def history_folders(root: Path) -> list[Path]:
+    """Where a scope keeps what happened, if it does."""
+    return sorted(path for path in root.glob("history-*") if path.name[8:].isdigit())
 
 
 def in_force(root: Path, step: str, cut: int) -> Path | None:

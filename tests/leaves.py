@@ -5,11 +5,17 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator
 
-from operators import history
+from operators import history, slots
+from operators import playbook as playbooks
+from operators.effects import Effect
+from operators.filling import Filling, Progress
 from operators.history import Change, Happened
-from operators.operations import Pack
+from operators.operations import FILL_COMMAND, Pack
+from operators.order import COMMAND, INTERNAL_TIME, Front
+from operators.playbook import Playbook
+from schemas import topics
 from tests.outcome import Outcome
-from tests.simulate import Simulation
+from tests.simulate import Inputs, Simulation
 
 
 class Bytes:
@@ -61,3 +67,50 @@ class Remembering(Simulation):
     def members(self, outcome: Outcome) -> dict[str, list[str]]:
         """Every customer's identifiers."""
         return {id: self.tables.clusters[id].members for id in outcome.customers}
+
+
+class Changing(Remembering):
+    """One whose playbook changes on the way, with a clean stop and a start: new features are filled from
+    history. The last internal partition is `control`."""
+
+    def __init__(self, playbook: Playbook, text: str, inputs: Inputs, shards: int) -> None:
+        super().__init__(playbook, inputs, shards, internals=3)
+        self.internals = 2  # for moves
+        self._slots, _ = slots.assign(None, text, playbook)
+        self._fillings: list[Filling] = []
+
+    def change(self, text: str) -> None:
+        self._catch_up(())
+        self._slots, placed = slots.assign(self._slots, text, playbooks.load(text))
+        self.playbook = playbooks.load(text, "changed", placed, self._slots.generations)
+        saved = [shard.encode() for shard in self.shards]
+        old, self.front = self.front, Front(len(self.inputs), 3, self.playbook.times.alignment)
+        self.front.resume(old.offsets, old.highest, old.number, old.watermark)
+        self._start(self.tables, self.resolver.progress, saved)
+        first = old.number + 1
+        self._fillings = [Filling(self.playbook, n, Progress(), {}, first) for n in range(len(saved))]
+
+    @property
+    def filled(self) -> bool:
+        later = self.playbook.later
+        return all(shard.customers.shown.keys() >= later.keys() for shard in self.shards)
+
+    def _hand_out(self, packs: list[Pack]) -> None:
+        super()._hand_out(packs)
+        for filling, table in zip(self._fillings, self.leaves, strict=False):
+            if not filling.over:
+                self._collect(filling.step(table, packs[0].number))
+
+    def _collect(self, effect: Effect) -> None:
+        super()._collect(effect)
+        if effect.topic == topics.CONTROL and effect.key == FILL_COMMAND:
+            self.moves[-1].append(effect.body)
+            self._deliver(2, len(self.moves[-1]) - 1)
+
+    def _deliver(self, index: int, offset: int) -> None:
+        if index < 2:
+            super()._deliver(index, offset)
+        else:
+            raw = self.moves[index][offset]
+            place = len(self.inputs) + index
+            self.front.add((INTERNAL_TIME, place, offset, COMMAND, 0, FILL_COMMAND, raw))

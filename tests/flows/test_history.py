@@ -8,7 +8,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import duckdb
+import pytest
 
+from flows import lookup, worker
 from flows.history import about, folder
 from flows.steps import META
 from operators import history
@@ -16,8 +18,9 @@ from operators.history import Happened
 from state import backup as copying
 from state import reading
 from state import verify as checking
-from tests.brokers import Broker
-from tests.events import at, consent, stamp, track
+from state.errors import StateError
+from tests.brokers import Broker, RealBroker
+from tests.events import at, consent, event, stamp, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
 
@@ -133,3 +136,43 @@ def test_a_scope_that_is_older_than_its_history_says_from_when_it_reaches(
         began = about(database.get(META))
     assert 1 < began.since <= found[0].cut
     assert began.watermark == at(19)
+
+
+LOGIN = event("identify", 45, user="user-1", anonymous="cookie-0")
+MORE = """features:
+  adds_2h: {measure: adds, aggregate: count, window: 2h}
+  seen: {measure: adds, aggregate: distinct}
+  share: {expression: adds_1h / adds_2h}
+"""
+
+
+def test_a_feature_that_is_added_later_is_as_if_it_had_been_there_from_the_start(
+    kafka: RealBroker, scoped: Maker
+) -> None:
+    late, early = (remembering(scoped(kafka, shards=str(SHARDS))) for _ in range(2))
+    for scope in (late, early):
+        scope.send(*story(0, 40), BROKEN)
+    program = late.run()
+    late.await_records("dead-letters", 1, program)
+    assert program.stop() == 0, program.said
+    for scope in (late, early):
+        scope.config.write_text(scope.config.read_text().replace("features:\n", MORE, 1))
+        scope.send(LOGIN, *story(46, 60))
+    program = late.run("--workers", 2)
+    late.await_records("control", 1, program)  # some of history has been added by then
+    program.end()
+    found = []
+    for scope, workers in ((late, 3), (early, 1)):
+        scope.complete("--workers", workers)
+        people = [lookup.customer(scope.state / scope.name, next(iter(who.values()))) for who in PEOPLE]
+        assert [it["backfilling"] for it in people] == [[]] * 12
+        found.append([it["features"] for it in people])
+    assert found[0] == found[1]
+    assert found[0][0] == found[0][1], "who logged in is one"
+
+
+def test_a_history_that_would_get_a_gap_stops_the_start(mock: Broker, scoped: Maker) -> None:
+    scope = scoped(mock)
+    (scope.state / scope.name / folder(0)).mkdir(parents=True)
+    with pytest.raises(StateError, match="Put the section back, or give the history up: delete"):
+        worker.prepare(worker.open_run(scope.config, mock.bootstrap, scope.state))
