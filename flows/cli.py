@@ -22,6 +22,7 @@ from flows import (
     learncmd,
     lookup,
     pastcmd,
+    rehearsecmd,
     replaycmd,
     show,
     statecmd,
@@ -42,6 +43,7 @@ from flows.peers import parse as parse_peers
 from flows.playbooks import retail
 from flows.progress import Progress
 from flows.ranges import BadRange
+from flows.rehearse import BadRehearsal
 from flows.supervise import supervise
 from flows.telemetry import log
 from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
@@ -65,6 +67,7 @@ letters = typer.Typer(no_args_is_help=True, help="What could not be used: see it
 app.add_typer(letters, name="dead-letters")
 learncmd.register(app)
 replaycmd.register(app)
+rehearsecmd.register(app)
 pastcmd.register(app)
 
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
@@ -381,6 +384,7 @@ def main() -> None:
         BadPeers,
         BadPlaybook,
         BadRange,
+        BadRehearsal,
         BadTelemetry,
         BadTransform,
         KafkaTrouble,

@@ -17,6 +17,8 @@ Order = Literal["event-time", "live"]
 EVENT_TIME: Order = "event-time"
 LIVE: Order = "live"
 _INTERNAL = (topics.MOVES, topics.CONTROL)
+DECIDED = "decided"  # output: only what a rehearsal compares
+_DECIDED = (*_INTERNAL, topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS)
 FILE = "replay.json"
 
 
@@ -71,7 +73,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def outputs(self) -> tuple[int, ...]:
         """Codes of the topics that are written."""
-        return _INTERNAL if self.output == "none" else tuple(range(len(topics.OUTPUTS)))
+        some = {"none": _INTERNAL, DECIDED: _DECIDED}
+        return some.get(self.output, tuple(range(len(topics.OUTPUTS))))
 
 
 _decode = msgspec.json.Decoder(Plan).decode

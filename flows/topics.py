@@ -76,6 +76,22 @@ def make(new: list[NewTopic], brokers: str, replication: int = -1) -> list[str]:
     return made
 
 
+def remove(names: list[str], brokers: str) -> dict[str, str]:
+    """Remove topics; those that are still there, and why. The embedded broker can remove nothing."""
+    admin = kafka.admin(brokers)
+    cluster = _cluster(admin, brokers)
+    there = [name for name in names if name in cluster.topics]
+    if not there or cluster.controller_id not in cluster.brokers:
+        return {}
+    left = {}
+    for name, future in admin.delete_topics(there, request_timeout=SOON).items():
+        try:
+            future.result()
+        except KafkaException as error:
+            left[name] = error.args[0].str()
+    return left
+
+
 def differing(playbook: Playbook, brokers: str) -> list[str]:
     """Settings of topics that are there and not as a new topic would get them, in words. They are left as
     they are: somebody may have meant them. Raises KafkaTrouble."""
