@@ -80,7 +80,8 @@ soak: $(STAMP)
 truth: $(STAMP)
 	$(BIN)/python -m bench.truth_retail --file $(FILE)
 
-# DATA: a folder with online_retail.csv.gz (UCI) and CDNOW_master.txt; ARGS="--file NAME=PATH,DAYS" for others.
+# DATA: a folder with online_retail.csv.gz and online_shoppers_intention.csv (both UCI) and CDNOW_master.txt;
+# ARGS="--file NAME=PATH,DAYS" for others.
 bench-churn: $(STAMP)
 	$(BIN)/python -m bench.churn $(if $(DATA),--data $(DATA)) $(ARGS)
 

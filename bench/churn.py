@@ -2,9 +2,12 @@
 
     python -m bench.churn [--data DIR] [--file NAME=PATH,HORIZON_DAYS[,STEP_DAYS] ...] [--contestants ...]
 
-DIR has `online_retail.csv.gz` (UCI Online Retail) and `CDNOW_master.txt`; files of --file are in either
-format. At each snapshot all customers seen so far are scored; the label, no purchase within the horizon,
-reaches the learner a horizon later, and nothing is known earlier. `auc` is the mean of the AUCs of the
+DIR has, itself or in folders, `online_retail.csv.gz` (UCI Online Retail), `CDNOW_master.txt` and
+`online_shoppers_intention.csv` (purchase intent, see `bench/intent.py`); files of --file are in one of the
+first two formats.
+
+At each snapshot all customers seen so far are scored; the label, no purchase within the horizon, reaches the
+learner a horizon later, and nothing is known earlier. `auc` is the mean of the AUCs of the
 last 30 % of the snapshots, `auc_pooled` that of all their scores together, `ece` the calibration error
 (10 bins) of the last third. The one-line rules go by recency or by the number of purchases alone.
 `gain_interval`: 95 % of 500 bootstraps over customers of the gain over the better rule.
@@ -25,6 +28,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bench import intent
+from bench.judging import auc, calibration_error
 from operators.churn import customer, scoring
 from operators.churn.customer import Churn
 from operators.churn.definition import Definition
@@ -221,30 +226,17 @@ def judge(rows: list[Example]) -> dict[str, Any]:
     }
 
 
-def auc(score: np.ndarray, churned: np.ndarray, weights: np.ndarray | None = None) -> float:
-    """Area under the ROC curve; equal scores count half."""
-    weights = np.ones(len(score)) if weights is None else weights
-    _, back = np.unique(score, return_inverse=True)
-    gone = np.bincount(back, weights * churned)
-    calm = np.bincount(back, weights * ~churned)
-    below = np.cumsum(calm) - calm
-    return float(np.sum(gone * (below + calm / 2)) / (gone.sum() * calm.sum()))
-
-
-def calibration_error(score: np.ndarray, churned: np.ndarray) -> float:
-    tenth = np.minimum((score * 10).astype(int), 9)
-    return float(
-        sum(
-            abs(churned[part].mean() - score[part].mean()) * part.mean()
-            for part in (tenth == i for i in range(10))
-            if part.any()
-        )
-    )
+def find(folder: Path, name: str) -> Path:
+    """The file of this name in the folder or below it. Ends the program when there is none."""
+    found = sorted(folder.rglob(name))
+    if not found:
+        raise SystemExit(f"{folder} has no {name}, neither itself nor in its folders")
+    return found[0]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--data", type=Path, help="folder with online_retail.csv.gz and CDNOW_master.txt")
+    parser.add_argument("--data", type=Path, help="folder with the files named above")
     parser.add_argument("--file", action="append", default=[], metavar="NAME=PATH,HORIZON_DAYS[,STEP_DAYS]")
     parser.add_argument("--contestants", nargs="+", default=["recursive"], help="the first is the champion")
     parser.add_argument("--out", type=Path, default=Path("bench/results/churn.json"))
@@ -252,8 +244,8 @@ def main() -> None:
     tasks = []
     if options.data:
         tasks = [
-            Task("online_retail_60d", options.data / "online_retail.csv.gz", 60, 7),
-            Task("cdnow_91d", options.data / "CDNOW_master.txt", 91, 14),
+            Task("online_retail_60d", find(options.data, "online_retail.csv.gz"), 60, 7),
+            Task("cdnow_91d", find(options.data, "CDNOW_master.txt"), 91, 14),
         ]
     for text in options.file:
         name, _, rest = text.partition("=")
@@ -265,6 +257,11 @@ def main() -> None:
     for task in tasks:
         results[task.name] = run(task, tuple(options.contestants))
         print(task.name, json.dumps(results[task.name], indent=2), flush=True)
+    if options.data:
+        results["intent_online_shoppers"] = found = intent.run(
+            find(options.data, "online_shoppers_intention.csv")
+        )
+        print("intent_online_shoppers", json.dumps(found, indent=2), flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=2) + "\n")
 

@@ -42,8 +42,9 @@ def over_time(
     across = Scale(min(xs), max(xs), LEFT, WIDTH - RIGHT)
     up = Scale(min(0.5, *ys) if len(ys) > 1 else 0.5, min(1.0, max(ys) + 0.03), HEIGHT - BOTTOM, TOP)
     parts = [_grid(up, "{:.2f}")]
-    for x, label in ticks:
-        parts.append(_text(across(x), HEIGHT - BOTTOM + 18, label, "middle"))
+    for place, (x, label) in enumerate(ticks):
+        anchor = "start" if not place else "end" if place == len(ticks) - 1 else "middle"
+        parts.append(_text(across(x), HEIGHT - BOTTOM + 18, label, anchor))
     for x, what in marks:
         at = across(x)
         parts.append(
@@ -97,9 +98,10 @@ def columns(values: Sequence[tuple[str, float]], even: float, name: str, about: 
 
 def both_ways(values: Sequence[tuple[str, float]], name: str, about: str) -> str:
     """A bar for each value, to the right where it is positive, to the left where it is negative."""
-    row, middle = 24, 400
+    row, names, number = 24, 270, 45  # pixels for a row, for what a row is about, and for its value
     most = max((abs(value) for _, value in values), default=1.0) or 1.0
-    long = Scale(0, most, 0, WIDTH - middle - 52)
+    half = (WIDTH - names) // 2
+    middle, long = names + half, Scale(0, most, 0, half - number)
     parts = []
     for place, (label, value) in enumerate(values):
         y, length = 8 + place * row, long(abs(value))

@@ -16,9 +16,10 @@ from operators.churn.scoring import Curves, Function, Linear
 
 FIRST = 500  # labels from which knots and crosses are chosen
 KNOTS = 5  # of a curve, at equal shares of the labels
-RARE = 0.03  # a flag up in fewer of the first labels, or down, is not crossed
-CROSSES = 160  # at most; a label takes time with the square of all terms
+RARE = 0.01  # a flag up in fewer of the first labels, or down, is not crossed
+CROSSES = 160  # at most, of the first flags in their order; a label takes time with the square of all terms
 PRIOR = 0.01  # variance of a weight: a third of the plain model's, for there are many more of them
+CROSS = 0.003  # that of a cross: there are more of these still
 
 
 class Kept(msgspec.Struct, array_like=True):
@@ -60,30 +61,34 @@ class CurvedLogistic:
 
     def restore(self, kept: Kept) -> None:
         """Raises ValueError when it is of other inputs."""
-        self.first, self.bends, self.crosses = kept.first, kept.bends, kept.crosses
-        if self.bends or self.crosses:
-            self.model = RecursiveLogistic(_names(self.size + len(self.bends) + len(self.crosses)), PRIOR)
+        self.first, self.bends, self.crosses = [*kept.first], [*kept.bends], [*kept.crosses]
         self._places()
+        if self.bends or self.crosses:
+            self.model = self._empty()
         self.model.restore(kept.weights)
 
     def _choose(self, rows: np.ndarray) -> None:
         """Knots and crosses, and all of the first labels once more."""
-        flags = [place for place in range(self.size) if set(np.unique(rows[:, place])) <= {0.0, 1.0}]
+        flags = [place for place in range(self.size) if _is_flag(rows[:, place])]
         numbers = [place for place in range(self.size) if place not in flags]
         shares = np.linspace(0, 1, KNOTS + 2)[1:-1]
         for place in numbers:
             self.bends += [(place, float(knot)) for knot in np.unique(np.quantile(rows[:, place], shares))]
-        up = {flag: float(rows[:, flag].mean()) for flag in flags}
-        often = sorted(
-            (flag for flag in flags if RARE <= up[flag] <= 1 - RARE), key=lambda f: abs(up[f] - 0.5)
-        )
+        up = {flag: float((rows[:, flag] > 0).mean()) for flag in flags}
+        often = [flag for flag in flags if RARE <= up[flag] <= 1 - RARE]
         self.crosses = [(flag, number) for flag in often for number in numbers][:CROSSES]
         self._places()
         if self.bends or self.crosses:
-            self.model = RecursiveLogistic(_names(self.size + len(self.bends) + len(self.crosses)), PRIOR)
+            self.model = self._empty()
             for row, label in self.first:
                 self.model.learn(self._terms(np.array(row)), label)
         self.first = []
+
+    def _empty(self) -> RecursiveLogistic:
+        model = RecursiveLogistic(_names(self.size + len(self.bends) + len(self.crosses)), PRIOR)
+        crossed = 1 + self.size + len(self.bends)  # after the base rate
+        np.fill_diagonal(model.covariance[crossed:, crossed:], CROSS)
+        return model
 
     def _places(self) -> None:
         self._bent = np.array([place for place, _ in self.bends], dtype=int)
@@ -94,6 +99,12 @@ class CurvedLogistic:
     def _terms(self, x: np.ndarray) -> np.ndarray:
         bent = np.maximum(x[self._bent] - self._knots, 0.0)
         return np.concatenate([x, bent, x[self._flags] * x[self._numbers]])
+
+
+def _is_flag(column: np.ndarray) -> bool:
+    """Zero, or one other value."""
+    values = np.unique(column)
+    return len(values) <= 2 and values[0] == 0.0
 
 
 def _names(size: int) -> tuple[str, ...]:

@@ -170,8 +170,10 @@ class Learner:
 
     @property
     def _step(self) -> int:
-        """How far time moves between two exports; a horizon has 30 at most, so that few are kept."""
-        return max(DAY, self.course.horizon // 30 // DAY * DAY)
+        """How far time moves between two exports, whole days if it can; a horizon has 30 at most, so that
+        few are kept."""
+        horizon = self.course.horizon
+        return max(min(DAY, horizon // 24), horizon // 30 // DAY * DAY)
 
     def _pass(self, now: int) -> list[Output]:
         """Time moves on to `now`: at the end of a step, export, report and publish."""

@@ -1,0 +1,1 @@
+"""Will this visit bring an order? Scored while the visitor is there, learnt like churn."""
