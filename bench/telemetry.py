@@ -1,11 +1,15 @@
-"""What telemetry costs: the same input worked off with it on and off, by turns, in CPU time.
+"""What telemetry costs: the same input worked off with and without it, side by side, in CPU time.
 
-A busy machine makes wall clocks and single runs worthless, so this takes the worker's own CPU time from its
-first turn on, and of every variant the least of several rounds. `on` is everything at once: the port,
-scraped every 5 s, OTLP metrics every 5 s and traces of the 1 % of the events that carry a sampled
-`traceparent`, to a collector that throws all away. `--before CHECKOUT` adds the program of another checkout.
+A busy machine makes wall clocks and single runs worthless: what else runs changes even the CPU time that
+the same work takes. So all variants of a round run at the same time, what counts is the ratio of their CPU
+times from the first turn on, and of that the median over the rounds. Snapshots are left out: how many there
+are depends on the wall clock.
 
-`python -m bench.telemetry --rounds 5 --events 60000`
+`metrics`: the port, scraped every 5 s, and OTLP metrics every 5 s. `traces`: that and traces of the 1 % of
+the events that carry a sampled `traceparent`. The collector throws all away. `--before CHECKOUT` adds the
+program of another checkout, which must have `start_cpu_s` in its timings.
+
+`python -m bench.telemetry --rounds 7 --events 40000`
 """
 
 from __future__ import annotations
@@ -70,36 +74,42 @@ def produce(scope: Scope, count: int, people: int) -> None:
     producer.flush(120)
 
 
-def cost(scope: Scope, root: Path, options: list[str], more: dict[str, str], log: Path) -> float:
-    """CPU seconds of one run from its first turn on."""
-    with log.open("wb") as out:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "run", "--config", str(scope.config), "--brokers",
-             scope.bootstrap, "--state", str(scope.state), *options],
-            cwd=root, stdout=out, stderr=out,
-            env={**os.environ, "PYTHONPATH": str(root), "ONCUE_TIMINGS": str(scope.timings), **more},
-        )  # fmt: skip
-        scraped = time.monotonic()
-        while worker.poll() is None:
-            time.sleep(0.1)
-            if options and time.monotonic() - scraped > EVERY:
-                scraped = time.monotonic()
-                found = re.search(r"http://\S+", log.read_text())
+class Run:
+    """One worker at work."""
+
+    def __init__(self, scope: Scope, root: Path, options: list[str], more: dict[str, str], log: Path) -> None:
+        self._scope, self._log, self._watched = scope, log, bool(options)
+        self._scraped = time.monotonic()
+        with log.open("wb") as out:
+            self._worker = subprocess.Popen(
+                [sys.executable, "-m", "flows.cli", "run", "--config", str(scope.config), "--brokers",
+                 scope.bootstrap, "--state", str(scope.state), *options],
+                cwd=root, stdout=out, stderr=out,
+                env={**os.environ, "PYTHONPATH": str(root), "ONCUE_TIMINGS": str(scope.timings), **more},
+            )  # fmt: skip
+
+    def over(self) -> bool:
+        if self._watched and time.monotonic() - self._scraped > EVERY:
+            self._scraped = time.monotonic()
+            found = re.search(r"http://\S+", self._log.read_text())
+            if found is not None:
                 with suppress(urllib.error.URLError, OSError):
-                    urllib.request.urlopen(
-                        f"{found[0] if found else 'http://none'}/metrics", timeout=30
-                    ).read()
-    if worker.returncode:
-        raise RuntimeError(f"the worker ended with {worker.returncode}: {log.read_text()}")
-    timings = json.loads(scope.timings.read_text())
-    return float(timings["cpu_s"] - timings["start_cpu_s"])
+                    urllib.request.urlopen(f"{found[0]}/metrics", timeout=30).read()
+        return self._worker.poll() is not None
+
+    def cost(self) -> float:
+        """CPU seconds from the first turn on."""
+        if self._worker.returncode:
+            raise RuntimeError(f"the worker ended with {self._worker.returncode}: {self._log.read_text()}")
+        timings = json.loads(self._scope.timings.read_text())
+        return float(timings["cpu_s"] - timings["start_cpu_s"])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=60_000)
+    parser.add_argument("--events", type=int, default=40_000)
     parser.add_argument("--people", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--before", type=Path)
     asked = parser.parse_args()
     found: dict[str, list[float]] = {}
@@ -108,25 +118,43 @@ def main() -> None:
         KafkaBroker() as broker,
         collector() as to,
     ):
-        otlp = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": to, "OTEL_METRIC_EXPORT_INTERVAL": str(round(EVERY * 1000)),
-        }  # fmt: skip
+        every = {"OTEL_METRIC_EXPORT_INTERVAL": str(round(EVERY * 1000)), "OTEL_EXPORTER_OTLP_ENDPOINT": to}
+        port = ["--telemetry-port", "0"]
         variants: dict[str, tuple[Path, list[str], dict[str, str]]] = {
             "off": (ROOT, [], {}),
-            "on": (ROOT, ["--telemetry-port", "0"], otlp),
+            "metrics": (ROOT, port, {**every, "OTEL_TRACES_EXPORTER": "none"}),
+            "traces": (ROOT, port, every),
         }
         if asked.before:
             variants["before"] = (asked.before, [], {})
         for number in range(asked.rounds):
-            for name, (root, options, more) in variants.items():
-                scope = Scope(Path(folder), broker.bootstrap, f"{name}-{number}", "idle: hold, epoch: 5s")
+            scopes = {}
+            for name in variants:
+                scope = scopes[name] = Scope(
+                    Path(folder), broker.bootstrap, f"{name}-{number}", "idle: hold, epoch: 1h"
+                )
                 produce(scope, asked.events, asked.people)
                 scope.finish()
-                took = cost(scope, root, options, more, Path(folder) / f"{name}-{number}.log")
-                found.setdefault(name, []).append(round(took * 1e6 / asked.events, 2))
-                print(json.dumps({"round": number, name: found[name][-1]}), file=sys.stderr, flush=True)
-    least = {name: min(rounds) for name, rounds in found.items()}
-    print(json.dumps({"cpu_us_per_event": found, "least": least}, indent=2))
+            names = list(variants)[number % len(variants) :] + list(variants)[: number % len(variants)]
+            runs = {
+                name: Run(scopes[name], *variants[name], Path(folder) / f"{name}-{number}.log")
+                for name in names
+            }
+            while [run for run in runs.values() if not run.over()]:
+                time.sleep(0.1)
+            for name, run in runs.items():
+                found.setdefault(name, []).append(run.cost() * 1e6 / asked.events)
+            line = {name: round(costs[-1], 1) for name, costs in found.items()}
+            print(json.dumps({"round": number, "cpu_us_per_event": line}), file=sys.stderr, flush=True)
+    ratios = {
+        name: sorted(round(it / off - 1, 4) for it, off in zip(costs, found["off"], strict=True))
+        for name, costs in found.items()
+    }
+    print(
+        json.dumps(
+            {"more_than_off": ratios, "median": {k: v[len(v) // 2] for k, v in ratios.items()}}, indent=2
+        )
+    )
 
 
 if __name__ == "__main__":

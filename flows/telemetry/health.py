@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 from flows.telemetry.figures import Point
@@ -18,8 +19,9 @@ class Health:
     that return a reason or "". They are called from another thread.
     """
 
-    def __init__(self, within: float = 30.0) -> None:
+    def __init__(self, within: float = 30.0, timings: Timings | None = None) -> None:
         self.within = within
+        self._timings = timings or Timings()
         self.started = False
         self.wanted: frozenset[str] = frozenset()  # the stores that this process will open
         self.opened: set[str] = set()
@@ -35,6 +37,11 @@ class Health:
         if not self.started:
             return ["the dataflow has not started"]
         found = [why for check in list(self._checks.values()) if (why := check())]
+        timings = self._timings
+        lasts = time.perf_counter() - timings.since
+        if (timings.doing or timings.awaits) and lasts > self.within:
+            what = f"waiting for {timings.awaits}" if timings.awaits else f"in {timings.doing}"
+            found.append(f"{what} for {lasts:.0f} s")
         # A store opens on its first cut, and a cut reaches all: before the first there is nothing to open.
         missing = sorted(self.wanted - self.opened) if self.opened else []
         if missing:

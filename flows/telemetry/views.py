@@ -39,6 +39,7 @@ class OrderView:
         self._within = within
         self.repeating = self.arrived = 0
         self.appended_at = 0.0
+        self._ends: dict[Place, int] = {}  # a client forgets them when it loses the broker
         self._lag: dict[Place, int] = {}
         self._closed = False
 
@@ -54,6 +55,9 @@ class OrderView:
         front, found = self._front, {}
         for i, place in enumerate(self._places):
             end = self._clients[i].get_watermark_offsets(TopicPartition(*place), cached=True)[1]
+            if end >= 0:
+                self._ends[place] = end
+            end = self._ends.get(place, -1)
             if end >= 0:
                 here = front.offsets[i] if front.waiting[i] else max(front.offsets[i], front.reached[i])
                 found[place] = max(0, end - here)

@@ -30,7 +30,7 @@ class Watching:
         self.settings = settings or Settings()
         self.figures = Figures()
         self.timings = Timings()
-        self.health = Health(self.settings.within)
+        self.health = Health(self.settings.within, self.timings)
         self.traces: Traces | None = None
         for reader in (self.timings.points, self.health.points, process.points):
             self.figures.watch(reader)
@@ -63,6 +63,7 @@ class Watching:
 def serve(
     it: Settings, why_not: Callable[[], list[str]], metrics: Callable[[], bytes], ends: ExitStack
 ) -> None:
+    from flows.telemetry import exposition  # noqa: F401, not only when the first question comes
     from flows.telemetry.server import Server
 
     assert it.port is not None

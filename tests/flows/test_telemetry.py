@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ import pytest
 
 from flows.telemetry import table
 from flows.telemetry.watchdog import STUCK
-from tests.brokers import EmbeddedBroker
+from tests.brokers import EmbeddedBroker, RealBroker
 from tests.events import consent, event, track
 from tests.flows.collector import Collector, Port
 from tests.flows.conftest import Maker
@@ -164,3 +165,25 @@ def test_wrong_settings_are_told_all_at_once(scoped: Maker, monkeypatch: pytest.
     assert run.wait() == 2
     for wrong in ("zipkin", "soon", "xml", "99999"):
         assert wrong in run.said
+
+
+def test_a_broker_that_is_away_is_a_reason_not_to_be_ready_but_not_to_end(
+    scoped: Maker, own: RealBroker
+) -> None:
+    scope = scoped(own, idle="follow")
+    run = scope.run("--telemetry-port", 0, "--stuck-after", 2, "--ready-within", 2)
+    port = Port(run)
+    until(lambda: port.ask("/readyz")[0] == 200, "ready")
+    own.pause()
+
+    def away() -> int:
+        """Seconds that the broker has been away for, as the process sees it."""
+        found = re.search(r"broker.* for (\d+) s", port.ask("/readyz")[1])
+        return int(found[1]) if found else 0
+
+    until(lambda: away() > 5, "longer than a dataflow may be stuck")
+    assert port.ask("/livez")[0] == 200
+    own.resume()
+    until(lambda: port.ask("/readyz")[0] == 200, "ready again")
+    assert run.stop() == 0, run.said
+    assert "no progress" not in run.said

@@ -77,6 +77,16 @@ def test_state_opens_on_the_first_cut_and_then_all_of_it() -> None:
     assert health.why_not() == ["so and so"]
 
 
+def test_who_waits_for_a_broker_is_not_ready_but_not_stuck_either() -> None:
+    timings = Timings()
+    health = Health(within=0.0, timings=timings)
+    health.started = True
+    timings.begin("sink snapshot")
+    timings.waits("the broker")
+    assert health.why_not() == ["waiting for the broker for 0 s"]
+    assert where_stuck(timings, alone=True) == ""
+
+
 def test_stuck_is_a_call_or_the_engine_but_never_the_wait_for_a_broker() -> None:
     timings = Timings()
     assert where_stuck(timings, alone=True) == "", "it has not begun"
