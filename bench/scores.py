@@ -61,10 +61,12 @@ def main() -> None:
     def told() -> None:
         feature_values(book, record, definition.more, now)
 
-    def everything() -> None:
+    def everything(scores: Scores = scores) -> None:
         nonlocal now
         now += 60_000
         scores.event(intents, record, core, Deal(False, 0), now, "m", now)
+
+    bare = Scores(book._replace(churn=book.churn._replace(definition=definition._replace(more=()))))
 
     gc.collect()
     gc.freeze()
@@ -73,6 +75,7 @@ def main() -> None:
         ("the model alone", model),
         (f"{len(definition.more)} features for it", told),
         ("all of it", everything),
+        ("without features", lambda: everything(bare)),
     ):
         print(f"{name:>20} {best(what):8.1f}")
 
