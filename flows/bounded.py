@@ -8,11 +8,12 @@ from typing import Any
 import msgspec
 from confluent_kafka import TopicPartition
 
-from flows import kafka, recorded
+from flows import kafka, recorded, selection
 from flows.archive import Archive
 from flows.kafka import Place
 from flows.recorded import Recorded
 from flows.resume import Resume
+from flows.selection import Selecting
 from flows.settings import Run
 from flows.source import Sequencer
 from operators import bounded
@@ -32,9 +33,11 @@ class Bounded(Sequencer):
         self._plan = run.plan
         self._parts = {(part.topic, part.partition): part for part in run.plan.parts}
         self._earlier = {(part.topic, part.partition): part for part in run.plan.moves}
+        self._topics = {part.topic for part in run.plan.parts}
         both = {**self._parts, **self._earlier}
         self._end_of = {place: part.end for place, part in both.items()}
         self._cuts: Recorded | None = None
+        self._selecting = selection.of(run)
         self._allowed = 0.0
         if resume is not None and resume.round < run.plan.round:  # continued after its end
             resume = msgspec.structs.replace(
@@ -97,12 +100,33 @@ class Bounded(Sequencer):
                 for it in messages
                 if it.error() is not None or it.offset() < ends.get((it.topic(), it.partition()), NEVER)
             ]
+        passed: dict[Place, tuple[int, int]] = {}
+        for select in self._selecting:
+            messages = self._selected(select, messages, passed)
         super()._take(messages)
+        for place, (offset, at) in passed.items():
+            self._front.pass_over(self._index[place], offset, at)
         for place in beyond:
             index = self._index[place]
             self._front.read_up_to(index, ends[place])
             client = self._channels if index < self._front.inputs else self._internals
             client.pause([TopicPartition(*place)])
+
+    def _selected(
+        self, select: Selecting, messages: list[kafka.Record], passed: dict[Place, tuple[int, int]]
+    ) -> list[kafka.Record]:
+        """What to take of these; how far those go that are left out, in offset and time, is in `passed`."""
+        taken = []
+        for it in messages:
+            found, at = it, -1
+            if it.error() is None and it.topic() in self._topics:
+                found, at = select.of(it)
+            if found is None:
+                place = it.topic(), it.partition()
+                passed[place] = it.offset(), max(at, passed.get(place, (0, -1))[1])
+            else:
+                taken.append(found)
+        return taken
 
     # --- when it goes on ----------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import orjson
 
 from flows import intake, kafka, tail
 from flows.cloudevents import CUT, ID
-from flows.plan import Plan
+from flows.plan import LIVE, Plan
 from flows.recorded import Recorded
 from operators.differences import (
     BEGINNING,
@@ -38,6 +38,7 @@ from schemas import topics
 COMPARED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES)
 EXAMPLES = 5
 _ABOUT = re.compile(rb'"(?:product|store|content)_id":\s*"([^"]+)"')
+_MOVE = re.compile(rb',"move":\d+')
 _MOMENTS = ("decided_at", "cancelled_at", "at", "as_of")
 
 
@@ -81,8 +82,9 @@ def compare(book: Playbook, brokers: str, plan: Plan) -> Report:
     compared = {}
     for code in COMPARED:
         name = topics.OUTPUTS[code].name
-        theirs = _outputs(brokers, topics.output(book.scope, code), first, last)
-        ours = _outputs(brokers, topics.output(plan.space, code), 0, 1 << 62)
+        numbered = plan.order == LIVE
+        theirs = _outputs(brokers, topics.output(book.scope, code), first, last, numbered)
+        ours = _outputs(brokers, topics.output(plan.space, code), 0, 1 << 62, numbered)
         found = _differences(name, theirs, ours)
         same = len(theirs) - sum(it.what != "new" for it in found)
         compared[name] = {"live": len(theirs), "replay": len(ours), "same": same}
@@ -133,14 +135,17 @@ def _order(brokers: str, topic: str, order: Order) -> Order:
     return order
 
 
-def _outputs(brokers: str, topic: str, first: int, last: int) -> dict[str, Output]:
-    """By id, of the cuts `first` to `last`."""
+def _outputs(brokers: str, topic: str, first: int, last: int, numbered: bool) -> dict[str, Output]:
+    """By id, of the cuts `first` to `last`. Merges are numbered in the order of all events, so unless that
+    is the same, `numbered`, their numbers say nothing about the people."""
     found = {}
     for record in tail.history(brokers, [topic], f"reading {topic}"):
         headers = dict(record.headers() or [])
         if ID not in headers or CUT not in headers or not first <= int(headers[CUT]) <= last:
             continue
         body = record.value() or b""
+        if not numbered:
+            body = _MOVE.sub(b"", body)
         key = (record.key() or b"").decode()
         found[headers[ID].decode()] = Output(hash(body), key, _moment(body))
     return found

@@ -134,6 +134,11 @@ def replay(book: Playbook, brokers: str, which: Which, transform: Transform | No
     return sent, left_out
 
 
+def originals(book: Playbook, brokers: str) -> Iterator[DeadLetter]:
+    """Every letter that is about an event."""
+    return (letter for letter, _ in _letters(book, brokers, Which(), "reading dead letters") if letter.topic)
+
+
 def load_transform(file: Path) -> Transform:
     """`transform(original: bytes, letter) -> bytes | None` of a Python file; None leaves the letter."""
     try:

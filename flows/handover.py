@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from flows.lookup import scope_of
 from flows.plan import LIVE, Part, Plan
 from flows.resume import Resume
 from flows.sink import Lows
+from flows.telemetry import log
 from operators import playbook
 from operators.playbook import Playbook
 from schemas import topics
@@ -129,7 +129,7 @@ def _catch_up(root: Path, book: Playbook, brokers: str) -> None:
         round=plan.round + 1,
     )
     run = replay.ready(replay.make((root / "playbook.yaml").read_text(), book, brokers, root.parent, plan))
-    _say(f"repeating the cuts of {order} up to offset {end}")
+    log.say(f"repeating the cuts of {order} up to offset {end}")
     try:
         code = supervise.supervise(run, str(root / "playbook.yaml"), 1)
     finally:
@@ -190,7 +190,7 @@ def _stopped(live: Directory, meanwhile: Callable[[], None]) -> Iterator[None]:
             break
         except StateError as running:
             if not said:
-                _say(f"caught up. Stop the live run now (SIGTERM); it is waited for: {running}")
+                log.say(f"caught up. Stop the live run now (SIGTERM); it is waited for: {running}")
                 said = True
             meanwhile()
             time.sleep(AGAIN_AFTER)
@@ -264,7 +264,8 @@ def _live_resume(mine: Resume, theirs: Resume, inputs: set[str], scope: str, bro
 
 def _make_live(root: Path, made: Resume, book: Playbook, brokers: str) -> None:
     """Let the state go on as a live one behind `made`; may be done again."""
-    places = kafka.outputs(book.scope, book.engine.partitions, book.outputs)
+    names = {code: topics.output(book.scope, code) for code in book.outputs}
+    places = kafka.outputs(names, book.engine.partitions)
     lows = [{topic: kafka.end(brokers, (topic, p)) for topic, p in mine.values()} for mine in places]
     _take_up_at(root, made)
     for index, low in enumerate(lows):
@@ -318,7 +319,3 @@ def _plan(root: Path) -> Plan:
     found = planning.read(root)
     assert found is not None
     return found
-
-
-def _say(text: str) -> None:
-    print(f"oncue: {text}", file=sys.stderr, flush=True)

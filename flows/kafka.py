@@ -207,17 +207,10 @@ def take(client: Consumer, most: int, wait: float = 0.1) -> list[Record]:
     return list(client.consume(most, wait))
 
 
-def outputs(
-    space: str, count: int, codes: Iterable[int] = range(len(topics.OUTPUTS))
-) -> list[dict[int, Place]]:
-    """For each sink partition the output partitions it owns, by topic code; only of `codes`."""
-    codes = list(codes)
+def outputs(names: dict[int, str], count: int) -> list[dict[int, Place]]:
+    """For each of `count` sink partitions the output partitions it owns, by topic code. `names` by code."""
     return [
-        {
-            code: (topics.output(space, code), index)
-            for code in codes
-            if index == 0 or not topics.OUTPUTS[code].single
-        }
+        {code: (name, index) for code, name in names.items() if index == 0 or not topics.OUTPUTS[code].single}
         for index in range(count)
     ]
 

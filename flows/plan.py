@@ -19,6 +19,7 @@ LIVE: Order = "live"
 _INTERNAL = (topics.MOVES, topics.CONTROL)
 DECIDED = "decided"  # output: only what a rehearsal compares
 _DECIDED = (*_INTERNAL, topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS)
+PUBLISHED = (topics.TRIGGERS, topics.DECISIONS, topics.IDENTITIES)
 FILE = "replay.json"
 
 
@@ -46,7 +47,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     `asked`: the settings as they were written on the command line. `playbook` is the hash of the one it was
     begun with. `round` counts how often it was continued after its end. `moves` are parts of the live
-    `moves` topic that are let in, too, `models` the end of that of models.
+    `moves` topic that are let in, too, `models` the end of that of models. `transform` is a file that mends
+    dead letters; with `chosen` only customers are let in whose identifiers are beside the plan. `published`:
+    decisions go to the scope's own topics.
     """
 
     asked: dict[str, str]
@@ -59,6 +62,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     round: int = 0
     moves: list[Part] = []
     models: int = 0
+    transform: str = ""
+    chosen: bool = False
+    published: bool = False
 
     @property
     def read_topics(self) -> list[str]:
@@ -74,7 +80,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     def outputs(self) -> tuple[int, ...]:
         """Codes of the topics that are written."""
         some = {"none": _INTERNAL, DECIDED: _DECIDED}
+        if self.published:
+            return (*_INTERNAL, *PUBLISHED)
         return some.get(self.output, tuple(range(len(topics.OUTPUTS))))
+
+    def space_of(self, scope: str, code: int) -> str:
+        """What the name of an output topic begins with."""
+        return scope if self.published and code in PUBLISHED else self.space
 
 
 _decode = msgspec.json.Decoder(Plan).decode

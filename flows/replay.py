@@ -12,20 +12,21 @@ from pathlib import Path
 
 import msgspec
 
-from flows import archive, kafka, ranges, supervise, worker
+from flows import archive, kafka, ranges, selection, supervise, worker
 from flows import plan as planning
 from flows import topics as making
 from flows.bar import Bar
 from flows.bounded import Bounded
 from flows.plan import EVENT_TIME, Plan
 from flows.settings import Run
+from flows.telemetry import log
 from flows.telemetry.settings import Settings
 from operators import playbook
 from operators.playbook import Playbook
 from schemas import topics
 from state.directory import Directory
 
-SHADOW, NONE = "shadow", "none"
+SHADOW, NONE, LIVE = "shadow", "none", "live"
 
 
 @dataclass
@@ -40,12 +41,18 @@ class Asked:
     order: str = EVENT_TIME
     output: str = SHADOW
     archives: tuple[str, ...] = ()
+    transform: Path | None = None
+    customers: Path | None = None
+    publish: str = ""
     said: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
         self.said = {"from": self.begin, "to": self.end, "order": self.order, "output": self.output}
         if self.archives:
             self.said["archive"] = " ".join(self.archives)
+        for option, file in (("transform", self.transform), ("customers", self.customers)):
+            if file is not None:
+                self.said[option] = selection.fingerprint(file)
 
 
 def begin(asked: Asked) -> Run:
@@ -61,13 +68,19 @@ def begin(asked: Asked) -> Run:
         found = plan(asked, book)
     else:
         planning.check_same(root, found, asked.said, book.hash)
-    return ready(make(text, book, asked.brokers, asked.state, found))
+    run = make(text, book, asked.brokers, asked.state, found)
+    if asked.customers is not None and not (root / selection.KEYS).exists():
+        keys = selection.choose(book, asked.brokers, found, selection.read_lines(asked.customers))
+        root.mkdir(parents=True, exist_ok=True)
+        (root / selection.KEYS).write_text("\n".join(keys))
+    return ready(run)
 
 
 def ready(run: Run) -> Run:
     """Make its topics, check and lock its state directory, and keep its plan there."""
     assert run.plan is not None
-    making.make(making.written(run.space, run.playbook.engine.partitions, run.outputs), run.brokers)
+    own = [code for code in run.outputs if run.plan.space_of(run.scope, code) == run.space]
+    making.make(making.written(run.space, run.playbook.engine.partitions, own), run.brokers)
     worker.prepare(run)
     planning.write(run.directory.root, run.plan)
     return run
@@ -81,11 +94,20 @@ def plan(asked: Asked, book: Playbook) -> Plan:
             raise ranges.BadRange("files of --archive are replayed whole and in event-time order")
         parts, cuts = archive.parts(book, asked.archives), None
     else:
-        parts, cuts, _ = ranges.resolve(book, asked.brokers, asked.order, begin, end)
+        parts, cuts, found = ranges.resolve(book, asked.brokers, asked.order, begin, end)
+        if found is not None and found.made_by - {book.hash}:
+            log.say("the live run had another playbook for some of these cuts; decisions will be this one's")
     models = 0
     if book.churn is not None:
         models = kafka.end(asked.brokers, (topics.learning(book.scope, "models"), 0))
-    named = asked.output not in (SHADOW, NONE)
+    named = asked.output not in (SHADOW, NONE, LIVE)
+    if asked.output == LIVE and asked.publish != book.scope:
+        raise ranges.BadRange(
+            f"--output live writes triggers, decisions and identities to the topics that consumers of "
+            f"{book.scope} read. To say so a second time add --publish {book.scope}"
+        )
+    if named and any(it.startswith(f"{asked.output}.") for it in (*book.inputs, topics.order(book.scope))):
+        raise ranges.BadRange(f"--output {asked.output}: topics of the live run begin so; choose another")
     return Plan(
         asked=asked.said,
         playbook=book.hash,
@@ -95,6 +117,9 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         parts=parts,
         cuts=cuts,
         models=models,
+        transform=str(asked.transform or ""),
+        chosen=asked.customers is not None,
+        published=asked.output == LIVE,
     )
 
 
@@ -104,7 +129,7 @@ def take_up(run: Run, rate: int) -> Run:
     if found is None:
         return run
     made = make(run.text, run.playbook, run.brokers, run.state, found, run.telemetry)
-    made.rate, made.progress = rate, Bar(found.events)
+    made.telemetry, made.rate, made.progress = run.telemetry, rate, Bar(found.events)
     return made
 
 

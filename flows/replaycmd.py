@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,13 @@ import msgspec
 import typer
 
 from flows import compare as comparing
+from flows import estimate as estimating
 from flows import handover
 from flows import replay as replaying
 from flows.plan import EVENT_TIME, LIVE
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.replay import SHADOW, Asked
+from operators import playbook
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +34,7 @@ def replay(
         str, typer.Option(help=f"{EVENT_TIME}, or {LIVE}: repeat the cuts of the live run.")
     ] = EVENT_TIME,
     output: Annotated[
-        str, typer.Option(help="shadow: to topics of its own; none; or what their names begin with.")
+        str, typer.Option(help="shadow: to topics of its own; none; what their names begin with; or live.")
     ] = SHADOW,
     archives: Annotated[
         list[str] | None,
@@ -41,6 +44,14 @@ def replay(
             help="Read JSON lines or Parquet instead. Repeatable.",
         ),
     ] = None,
+    transform: Annotated[
+        Path | None, typer.Option(help="Mend dead letters in their place: transform(original, letter) of it.")
+    ] = None,
+    customers: Annotated[
+        Path | None, typer.Option(help="Only those in this file, an identifier or customer id a line.")
+    ] = None,
+    publish: Annotated[str, typer.Option(metavar="SCOPE", help="The second word for --output live.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate events, time and room.")] = False,
     rate: Annotated[int, typer.Option(min=0, help="Events a second at most; 0: as fast as it goes.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     compare: Annotated[
@@ -53,7 +64,23 @@ def replay(
     after any stop."""
     if order not in (EVENT_TIME, LIVE):
         raise typer.BadParameter(f"--order is {EVENT_TIME} or {LIVE}")
-    run = replaying.begin(Asked(config, brokers, state, begin, end, order, output, tuple(archives or ())))
+    asked = Asked(
+        config,
+        brokers,
+        state,
+        begin,
+        end,
+        order,
+        output,
+        tuple(archives or ()),
+        transform,
+        customers,
+        publish,
+    )
+    if dry_run:
+        _estimate(asked, as_json)
+        return
+    run = replaying.begin(asked)
     code = replaying.work(run, config, workers, rate)
     if code or not compare or run.stop.is_set():
         raise typer.Exit(code)
@@ -64,6 +91,24 @@ def replay(
     else:
         print("\n".join(comparing.text(report)))
     raise typer.Exit(1 if report.unexplained else 0)
+
+
+def _estimate(asked: Asked, as_json: bool) -> None:
+    book = playbook.load(asked.config.read_text(), str(asked.config))
+    found = estimating.estimate(book, asked.brokers, replaying.plan(asked, book))
+    if as_json:
+        print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        return
+    print(f"events   {found.events:,} at most")
+    print(f"time     about {timedelta(seconds=found.seconds)} with one worker while this machine is as busy")
+    print(f"reads    {_megabytes(found.input_bytes)} from the input")
+    print(f"state    {_megabytes(found.state_bytes)} at most in {asked.state}")
+    print(f"writes   {_megabytes(found.output_bytes)} to topics")
+    print(f"(from a sample of {found.sampled:,} records; nothing was made)")
+
+
+def _megabytes(count: int) -> str:
+    return f"about {count / 1e6:,.0f} MB"
 
 
 def promote(

@@ -66,6 +66,10 @@ class Run:
         every = self.playbook.outputs
         return tuple(code for code in every if self.plan is None or code in self.plan.outputs)
 
+    def output(self, code: int) -> str:
+        """Full name of an output topic."""
+        return topics.output(self.space if self.plan is None else self.plan.space_of(self.scope, code), code)
+
     @property
     def fixed(self) -> dict[str, object]:
         """What a state directory is made for and cannot change later."""

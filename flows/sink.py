@@ -76,7 +76,8 @@ class Sink(FixedPartitionedSink[Caused, bytes]):
 class SinkPartition(StatefulSinkPartition[Caused, bytes]):
     def __init__(self, run: Run, index: int, resume: Lows | None, durable: Points) -> None:
         self._durable = durable
-        self._places = kafka.outputs(run.space, run.playbook.engine.partitions, run.outputs)[index]
+        names = {code: run.output(code) for code in run.outputs}
+        self._places = kafka.outputs(names, run.playbook.engine.partitions)[index]
         self._timings = run.timings
         self._timings.waits("the broker")  # for the fence, and for what is read back
         self._figures = run.watching.figures
@@ -96,6 +97,8 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._low = low
         self._end = ends
         self._cut = 0
+        # On topics of another run the cuts of what is there say nothing about when it may come again.
+        self._keep = run.plan is not None and run.plan.published
         self.dropped = 0
         self._writer.start()
         self._figures.watch(self._points)
@@ -150,7 +153,7 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._timings.waits("")
         for topic, end in ends.items():
             self._end[topic] = max(self._end[topic], end)
-        if self._seen:
+        if self._seen and not self._keep:
             self._seen = {key: sent for key, sent in self._seen.items() if sent.cut > self._cut}
         low = dict(self._end)
         for (topic, _), sent in self._seen.items():

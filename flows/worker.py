@@ -49,7 +49,7 @@ def prepare(run: Run, peer: int | None = None) -> None:
     client = kafka.consumer(run.brokers, "oncue-check")
     try:
         wanted = run.playbook.engine.partitions
-        named = {code: topics.output(run.space, code) for code in run.outputs}
+        named = {code: run.output(code) for code in run.outputs}
         outputs = sorted(name for code, name in named.items() if not topics.OUTPUTS[code].single)
         inputs = run.inputs if run.plan is None else run.plan.read_topics
         counts = kafka.partitions(client, [*inputs, run.order, *sorted(named.values())], run.brokers)

@@ -126,6 +126,12 @@ class Front:
             if at > self.newest[index]:
                 self.newest[index] = at
 
+    def pass_over(self, index: int, offset: int, at: int) -> None:
+        """Records up to `offset`, the newest of them of `at`, were delivered and are not to be let in."""
+        self.arrived_to[index] = max(self.arrived_to[index], offset + 1)
+        self.reached[index] = max(self.reached[index], offset + 1)
+        self.newest[index] = max(self.newest[index], at)
+
     def read_up_to(self, index: int, offset: int) -> None:
         """The partition ends at `offset`, and all of it has been delivered; gaps that transactions leave
         included."""
