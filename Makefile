@@ -73,8 +73,10 @@ image-steps: $(STAMP)
 kafka: $(STAMP)
 	$(BIN)/python deploy/kafka/broker.py
 
+# For an hour or so. EVENTS, KILLS, WORKERS and SEED may be given; ARGS="--help" for more.
 soak: $(STAMP)
-	$(BIN)/python -m tests.crash.soak
+	$(BIN)/python -m tests.crash.soak $(foreach it,EVENTS KILLS WORKERS SEED,$(if $($(it)),--$(shell \
+		echo $(it) | tr A-Z a-z) $($(it)))) $(ARGS)
 
 # Every customer's features against a batch computation; FILE is UCI Online Retail as CSV, gzipped.
 truth: $(STAMP)

@@ -33,7 +33,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) ->
 class Program:
     """One `oncue` process. `said` is what it wrote so far, to either stream. It has a group of its own, so
     that `end` takes workers along with their supervisor. `first` is what it does before anything else; `env`
-    is added to the environment."""
+    is added to the environment; `module` is what is run."""
 
     def __init__(
         self,
@@ -41,11 +41,12 @@ class Program:
         *arguments: object,
         first: Callable[[], None] | None = None,
         env: Mapping[str, str] | None = None,
+        module: str = "flows.cli",
     ) -> None:
         self._log = log
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+                [sys.executable, "-m", module, *map(str, arguments)],
                 cwd=ROOT, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True,
                 env={**os.environ, "RUST_BACKTRACE": "0", "PYTHONFAULTHANDLER": "1", **(env or {})},
                 preexec_fn=lambda: (_die_with_parent(), first and first()),

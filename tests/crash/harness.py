@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from flows import kafka
 from flows import topics as making
 from operators import playbook as playbooks
 from schemas import topics
+from tests.crash.faults import Fault
 from tests.crash.traffic import PARTITIONS, Message, playbook
 from tests.models import linear
 from tests.program import Program, until
@@ -31,6 +33,7 @@ from tests.program import Program, until
 EPOCHS = ("100ms", "300ms", "700ms", "1500ms")
 IN_USE = "is in use by process"
 EVENTS_PER_MODEL = 1_000
+FLUSH = 180.0  # seconds; the broker may be stopped for a while
 GAVE_UP = "crashes in a row, giving up"
 
 
@@ -38,9 +41,12 @@ class Scope:
     """Topics, playbook file and state directory of one scope. Leaving the `with` block kills what runs.
 
     `engine` are settings of the playbook's engine section; every start draws another epoch length.
+    `partitions` is how many each input topic has.
     """
 
-    def __init__(self, brokers: str, folder: Path, seed: int = 0, **engine: str) -> None:
+    def __init__(
+        self, brokers: str, folder: Path, seed: int = 0, partitions: int = PARTITIONS, **engine: str
+    ) -> None:
         self.brokers = brokers
         self.name = f"k{secrets.token_hex(4)}"
         self.state = folder / "state"
@@ -51,7 +57,7 @@ class Scope:
         self.runs: list[Program] = []
         self._write("300ms")
         self.book = playbooks.load(self.config.read_text())
-        making.create(self.book, brokers, PARTITIONS)
+        making.create(self.book, brokers, partitions)
         self._producer = Producer(
             {"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
         )
@@ -80,19 +86,28 @@ class Scope:
                 model = linear(self.book.churn.definition, self._sent, bias, recency=0.3)
                 self._producer.produce(topics.learning(self.name, "models"), model, b"churn", partition=0)
             if number % 20_000 == 19_999:  # its queue holds 100,000
-                self._producer.flush(60)
-        assert self._producer.flush(60) == 0, "the broker did not take the events"
+                self._producer.flush(FLUSH)
+        assert self._producer.flush(FLUSH) == 0, "the broker did not take the events"
 
     def finish(self) -> None:
         making.finish(self.book, self.brokers)
 
     def start(self, workers: int = 1, state: Path | None = None) -> Program:
-        self._write(self._engine.get("epoch", self._random.choice(EPOCHS)))
-        run = Program(
-            self._folder / f"run-{len(self.runs)}.log",
-            "run", "--config", self.config, "--brokers", self.brokers, "--state", state or self.state,
-            *(("--workers", workers) if workers > 1 else ()),
+        return self._start("flows.cli", *self._command(workers, state))
+
+    def start_doomed(self, place: str, count: int) -> Program:
+        """One worker that kills itself when it passes the place for the `count`-th time."""
+        return self._start("tests.crash.doomed", place, count, *self._command(1, None))
+
+    def _command(self, workers: int, state: Path | None) -> tuple[object, ...]:
+        more = ("--workers", workers) if workers > 1 else ()
+        return (
+            "run", "--config", self.config, "--brokers", self.brokers, "--state", state or self.state, *more,
         )  # fmt: skip
+
+    def _start(self, module: str, *arguments: object) -> Program:
+        self._write(self._engine.get("epoch", self._random.choice(EPOCHS)))
+        run = Program(self._folder / f"run-{len(self.runs)}.log", *arguments, module=module)
         self.runs.append(run)
         return run
 
@@ -179,17 +194,19 @@ class Story:
     locked: int = 0
     gave_up: int = 0
     seconds: float = 0.0
+    faults: Counter[str] = field(default_factory=Counter)
     surprises: list[str] = field(default_factory=list)
 
 
 def kill_again_and_again(
     scope: Scope, messages: Sequence[Message], kills: int, seed: int, workers: int = 1, pace: float = 1.0,
-    life: float = 0.7,
+    life: float = 0.7, faults: Sequence[Fault] = (),
 ) -> Story:  # fmt: skip
     """Feed the scope and kill what runs, `kills` times at random moments, some in quick succession; then
     let it end. Each life gets a share of the events, some before it starts and some while it runs; the end
     of the input is announced before the last kill. `pace`: seconds in which a share is sent; `life`: how
-    long it lives on average after its first cut."""
+    long it lives on average after its first cut. Of `faults` one happens in every sixth life or so, before
+    the kill."""
     rng = random.Random(seed)
     story = Story()
     began = time.monotonic()
@@ -214,6 +231,13 @@ def kill_again_and_again(
                 _await_cuts(scope, run, before + 2)
                 feed.allow((story.kills + 1) / (kills + 1))
                 _live(run, rng.expovariate(1 / life))
+                if faults and run.running and rng.random() < 1 / 6:
+                    fault = rng.choice(faults)
+                    story.faults[fault.name] += 1
+                    fault.do(run)
+                    if not run.running:
+                        continue
+                    _live(run, rng.expovariate(1 / life))
             if run.running:
                 _strike(rng, run)
                 story.kills += 1

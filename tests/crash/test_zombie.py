@@ -13,7 +13,7 @@ from deploy.kafka.broker import Unavailable
 from flows import kafka
 from schemas import topics
 from tests.brokers import RealBroker
-from tests.crash.harness import IN_USE, Scope
+from tests.crash.harness import Scope
 from tests.crash.test_kill import exact
 from tests.crash.traffic import Message, traffic
 from tests.program import Program, until
@@ -47,17 +47,6 @@ def all_written(scope: Scope) -> bool:
 
 def frozen(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-def test_one_state_directory_is_for_one_oncue(shop: Scope) -> None:
-    first = running(shop, traffic(2_000, seed=1))
-    second = shop.start()
-    assert second.wait(30) == 2
-    assert f"{IN_USE} {first.process.pid}" in second.said
-    assert "Traceback" not in second.said
-    shop.finish()
-    assert first.wait(60) == 0
-    exact(shop, 2_000)
 
 
 @pytest.mark.parametrize("state", ["copied", "empty"])

@@ -92,7 +92,7 @@ class _Someone(NamedTuple):
     begin: float
 
 
-def traffic(events: int, seed: int = 1) -> list[Message]:
+def traffic(events: int, seed: int = 1, partitions: int = PARTITIONS) -> list[Message]:
     """So many records in the order in which they are sent; the same for the same seed."""
     rng = random.Random(seed)
     sent: list[_Sent] = []
@@ -107,7 +107,7 @@ def traffic(events: int, seed: int = 1) -> list[Message]:
     sent += _prices(random.Random(seed), begin)
     sent.sort(key=lambda one: one.at)
     return [
-        Message(one.source, crc32(one.key.encode()) % PARTITIONS if one.key else 0, one.value)
+        Message(one.source, crc32(one.key.encode()) % partitions if one.key else 0, one.value)
         for one in sent[:events]
     ]
 

@@ -1,7 +1,6 @@
 """`oncue run` as its users run it: events in, the right records out, a clean end, and a look inside."""
 
 import json
-import signal
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -362,23 +361,6 @@ def test_topics_are_created_once_with_their_settings(kafka: RealBroker, scoped: 
     assert "moves has max.message.bytes=1000; a new one would get 16777216" in scope.ask(*arguments)
     listed = json.loads(scope.ask("topics", "list", "--config", scope.config, "--json"))
     assert {row["topic"] for row in listed} == set(said.split())
-
-
-def test_a_killed_run_leaves_its_lock_and_output_to_the_next(kafka: RealBroker, scoped: Maker) -> None:
-    scope = scoped(kafka)
-    scope.send(*STORY)
-    first = scope.run()
-    scope.await_records("dead-letters", 1, first)
-    first.process.send_signal(signal.SIGKILL)
-    first.wait()
-    scope.send(LATER)
-    scope.complete()
-    ids = [
-        record.headers["ce_id"]
-        for name in ("triggers", "decisions", "dead-letters")
-        for record in scope.records(name)
-    ]
-    assert len(ids) == len(set(ids)) == 3
 
 
 def test_the_demo_shows_every_kind_of_outcome(tmp_path: Path) -> None:
