@@ -22,6 +22,7 @@ from flows.settings import Run
 from flows.sink import Caused, Sink
 from flows.source import Source
 from flows.steps import Customer, Resolve
+from flows.telling import telling
 from operators.effects import Effect
 from operators.history import by_leaf
 from operators.operations import Pack
@@ -49,12 +50,12 @@ def topology(run: Run) -> Dataflow:
 
     flow = Dataflow("oncue")
     cuts = op.input("sequence", flow, Source(run))
-    resolved = op.stateful_batch("resolve", cuts, lambda token: Resolve(run, token))
+    resolved = op.stateful_batch("resolve", cuts, lambda token: telling(run, lambda: Resolve(run, token)))
     if run.playbook.history:
         leaves = op.flat_map("share", resolved, share)
-        fills = op.stateful_batch("history", leaves, lambda token: History(run, token))
+        fills = op.stateful_batch("history", leaves, lambda token: telling(run, lambda: History(run, token)))
     packs = op.flat_map("pack", resolved, pack)
-    effects = op.stateful_batch("customer", packs, lambda token: Customer(run, token))
+    effects = op.stateful_batch("customer", packs, lambda token: telling(run, lambda: Customer(run, token)))
     if run.playbook.history:
         effects = op.merge("effects", effects, fills)
     routed = op.flat_map("route", effects, route)

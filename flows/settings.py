@@ -41,6 +41,7 @@ class Run:
     incarnation: int = -1  # of the sequencer whose cuts this process works on, once it is known
     again: bool = False  # this end is for a new start, because an input topic has grown
     newest: bytes | None = None  # the sequencer's last snapshot, in the process that has it
+    failure: BaseException | None = None  # the first that left our code, in this process
 
     def __post_init__(self) -> None:
         engine = self.playbook.engine

@@ -23,6 +23,7 @@ from flows.orderlog import check_latest
 from flows.settings import Run
 from flows.telemetry.figures import Point
 from flows.telemetry.sent import Sent as Counted
+from flows.telling import telling
 from flows.writer import TRANSACTION_MS, Fenced, Outgoing, Writer
 from operators.effects import Effect
 from schemas import topics
@@ -68,9 +69,8 @@ class Sink(FixedPartitionedSink[Caused, bytes]):
         durable = Points(self._run.directory.points, f"sink-{for_part}")
         if resume_state is None:
             resume_state = _known(self._run, durable)
-        return SinkPartition(
-            self._run, int(for_part), _decode(resume_state) if resume_state else None, durable
-        )
+        resume = _decode(resume_state) if resume_state else None
+        return telling(self._run, lambda: SinkPartition(self._run, int(for_part), resume, durable))
 
 
 class SinkPartition(StatefulSinkPartition[Caused, bytes]):

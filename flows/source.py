@@ -21,6 +21,7 @@ from flows.resume import Resume
 from flows.routing import BESIDE_SOURCE
 from flows.settings import Run
 from flows.telemetry.views import OrderView
+from flows.telling import telling
 from flows.timings import IDLE
 from operators import headers, reference
 from operators.identifiers import Identifiers
@@ -68,7 +69,8 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
         if resume_state is None and (point := durable.newest()) is not None:
             resume_state = point[1]  # restored from elsewhere, or repaired
         sequencer = self._run.sequencer or Sequencer
-        return sequencer(self._run, resuming.decode(resume_state) if resume_state else None, durable)
+        resume = resuming.decode(resume_state) if resume_state else None
+        return telling(self._run, lambda: sequencer(self._run, resume, durable))
 
 
 class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):

@@ -34,6 +34,7 @@ from state.errors import StateError
 from state.verify import history_folders
 
 RECOVERY_PARTITIONS = 4
+LOST = "thread panic"  # what Bytewax says when the connection to another worker breaks
 PATIENCE = 120.0  # seconds that a peer waits for the first one to make the state directory
 # Exit codes. After all but TROUBLE the same command continues.
 CRASHED = 1  # the same command continues
@@ -134,7 +135,7 @@ def work(
             else:
                 cluster_main(flow, addresses, index, epoch_interval=epoch, recovery_config=recovery)
         except BaseException as error:
-            return explain(error)
+            return explain(run.failure or run.directory.trouble() or error)
         finally:
             run.timings.write()
     conclude(run)
@@ -160,6 +161,9 @@ def explain(error: BaseException) -> int:
             log.say(cause, "ERROR")
             return INTERRUPTED
         cause = cause.__cause__ or cause.__context__
+    if LOST in str(error):
+        log.say("the other workers of this run are gone", "ERROR")
+        return CRASHED
     log.defect(error)
     return CRASHED
 

@@ -21,6 +21,7 @@ from typing import Any
 from state.errors import REBUILD, StateError, unusable
 from state.migrations import FORMAT, check
 
+TRIAL = 1 << 20  # bytes
 PATIENCE = 5.0  # seconds that a lock may still be held by workers that are ending
 
 
@@ -130,6 +131,16 @@ class Directory:
             return None
         except (OSError, ValueError) as error:
             raise unusable(f"cannot read {self.root / 'playbook.yaml'}", error) from None
+
+    def trouble(self) -> StateError | None:
+        """Why nothing can be written there, if so: not everything that fails to can say it."""
+        trial = self.root / "trial.tmp"
+        try:
+            trial.write_bytes(bytes(TRIAL))
+            trial.unlink()
+        except OSError as error:
+            return unusable(f"cannot write in the state directory {self.root}", error)
+        return None
 
     @property
     def lock_handle(self) -> int:

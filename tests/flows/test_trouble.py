@@ -208,7 +208,9 @@ def test_damaged_state_is_refused_and_rebuilt_as_the_message_says(kafka: RealBro
     newest = checkpoints(scope.state / scope.name / "resolve")[-1][2]
     next(iter(newest.glob("MANIFEST-*"))).write_bytes(b"\0" * 64)
     scope.send(*STORY[6:], LATER)
-    refused(scope.run(), str(newest), "move the whole state directory of the scope away", "start again")
+    wanted = str(newest), "move the whole state directory of the scope away", "start again"
+    refused(scope.run("--workers", 2), *wanted)
+    refused(scope.run(), *wanted)
     shutil.move(scope.state / scope.name, scope.folder / "away")
     scope.complete()
     assert len(scope.records("triggers")) == len(scope.records("decisions")) == 1

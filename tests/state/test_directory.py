@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -198,3 +199,16 @@ def test_a_peer_waits_until_the_first_has_made_the_directory(tmp_path: Path) -> 
     assert not second.await_made(0)
     opened(tmp_path)
     assert second.await_made(0)
+
+
+def test_a_directory_that_cannot_be_written_to_says_why(tmp_path: Path) -> None:
+    directory = opened(tmp_path)
+    assert directory.trouble() is None
+    size, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    try:
+        found = directory.trouble()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, most))
+    assert "File too large" in str(found)
+    assert "make room" in str(found)

@@ -1,0 +1,35 @@
+"""In a cluster Bytewax loses the exception that ended a worker, and says that a thread of its own panicked.
+So each is noted where it leaves our code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flows.settings import Run
+
+T = TypeVar("T")
+_CALLED = ("next_batch", "on_batch", "on_notify", "on_eof", "write_batch", "snapshot")  # by Bytewax
+
+
+def telling(run: Run, build: Callable[[], T]) -> T:
+    """What `build` makes; `run.failure` will have the first exception that the making or a method raises."""
+
+    def noting(method: Callable[..., Any]) -> Callable[..., Any]:
+        def noted(*given: Any) -> Any:
+            try:
+                return method(*given)
+            except StopIteration:  # the end of the input
+                raise
+            except BaseException as error:
+                run.failure = run.failure or error
+                raise
+
+        return noted
+
+    part = noting(build)()
+    for name in _CALLED:
+        if hasattr(part, name):
+            setattr(part, name, noting(getattr(part, name)))
+    made: T = part
+    return made
