@@ -23,6 +23,7 @@ from confluent_kafka import Producer
 
 from flows import kafka
 from flows import topics as making
+from flows.kafka import KafkaTrouble
 from operators import playbook as playbooks
 from schemas import topics
 from tests.crash.faults import Fault
@@ -261,9 +262,16 @@ def kill_again_and_again(
 def _await_cuts(scope: Scope, run: Program, wanted: int) -> None:
     """Return when `order` holds so many records, or the run has ended."""
     try:
-        until(lambda: not run.running or scope.ordered() >= wanted, f"{wanted} records in order", 60)
+        until(lambda: not run.running or _has_ordered(scope, wanted), f"{wanted} records in order", 60)
     except AssertionError as late:
         raise AssertionError(f"{late}; it said: {run.autopsy()}") from None
+
+
+def _has_ordered(scope: Scope, wanted: int) -> bool:
+    try:
+        return scope.ordered() >= wanted
+    except KafkaTrouble:  # a broker that was just killed
+        return False
 
 
 def _end(scope: Scope, run: Program) -> int:
