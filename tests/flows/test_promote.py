@@ -65,5 +65,5 @@ def test_live_goes_on_with_a_replayed_state_and_back_and_every_decision_is_made_
     found = decided(scope, scope.name)
     assert decided(scope, completed(scope, "all")) == found
     ledger = scope.ask("ledger", "--config", scope.config, "--brokers", mock.bootstrap)
-    assert "balances" in ledger
+    assert "balanced" in ledger
     shutil.rmtree(scope.folder / "all")
