@@ -167,7 +167,8 @@ def bounds(client: Consumer, place: Place) -> tuple[int, int]:
             low, high = client.get_watermark_offsets(TopicPartition(*place), timeout=SOON)
             return low, high
         except KafkaException as error:
-            if not passing(error.args[0]) or time.monotonic() > until:
+            new = error.args[0].code() == KafkaError._UNKNOWN_PARTITION  # or the broker is
+            if not (new or passing(error.args[0])) or time.monotonic() > until:
                 raise KafkaTrouble(
                     f"cannot read the bounds of {show(place)}: {error.args[0].str()}"
                 ) from None

@@ -40,6 +40,7 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)
     incarnation: int = -1  # of the sequencer whose cuts this process works on, once it is known
     again: bool = False  # this end is for a new start, because an input topic has grown
+    others: int = 0  # cuts that are to be repeated with another playbook, after this end
     newest: bytes | None = None  # the sequencer's last snapshot, in the process that has it
     failure: BaseException | None = None  # the first that left our code, in this process
 

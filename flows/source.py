@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -183,8 +184,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         )
         repeat += log.open(log_marker)
         self._marker = log_marker
-        self._repeat = deque(repeat)
-        self._check_playbook(repeat)
+        self._repeat = deque(self._own(repeat))
         # Not behind our own marker: until the cuts to repeat are released, they are before us.
         self._position = resume.position if resume else 0
         self._incarnation = resume.incarnation if resume else -1
@@ -205,14 +205,17 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         ):
             client.assign([TopicPartition(*self._places[i], starts[i]) for i in indexes])
 
-    def _check_playbook(self, repeat: list[Written]) -> None:
-        made_by = {it.marker.playbook for it in repeat}
-        if made_by - {self._run.playbook.hash}:
+    def _own(self, repeat: list[Written]) -> list[Written]:
+        """Of the cuts to be repeated those before the first that was made with another playbook."""
+        own = list(takewhile(lambda it: it.marker.playbook == self._run.playbook.hash, repeat))
+        if repeat and not own:
             raise KafkaTrouble(
                 f"{len(repeat)} cuts were made with another playbook and are not in the state yet, because "
-                "the last stop was not a clean one. Start once with the old playbook, stop it with SIGTERM, "
-                "then start with the new one"
+                "the last stop was not a clean one or the state is an older one. Start once with the old "
+                "playbook that made them, stop it with SIGTERM, then start with the new one"
             )
+        self._run.others = len(repeat) - len(own)
+        return own
 
     # --- turns ------------------------------------------------------------------------------------------
 
@@ -232,6 +235,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             raise StopIteration
         if self._repeat:
             return self._repeat_cut()
+        if self._run.others:
+            raise StopIteration
         if self._pending is not None:
             if self._log.acknowledged() is None:
                 self._poll()

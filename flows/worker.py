@@ -139,6 +139,13 @@ def work(
         finally:
             run.timings.write()
     conclude(run)
+    if run.others and not run.stop.is_set():
+        log.say(
+            f"all cuts of this playbook are repeated; the next {run.others} were made with another one. "
+            "Start with that, it goes on from here",
+            "ERROR",
+        )
+        return TROUBLE
     return AGAIN if run.again and not run.stop.is_set() else 0
 
 

@@ -163,6 +163,17 @@ def test_a_changed_playbook_needs_a_clean_stop(mock: Broker, scoped: Maker) -> N
     assert trigger["why"].startswith("nothing for 20m")
     assert len(scope.records("dead-letters")) == 1
 
+    # The state is lost: each playbook repeats what it had made, in its turn.
+    shutil.rmtree(scope.state)
+    refused(scope.run(), "another playbook")
+    scope.config.write_text(old)
+    refused(scope.run(), "all cuts of this playbook are repeated", "Start with that")
+    scope.config.write_text(new)
+    program = scope.run()
+    assert program.wait() == 0, program.said
+    assert scope.records("triggers")[0].body == trigger
+    assert len(scope.records("triggers")) == len(scope.records("dead-letters")) == 1
+
 
 def test_state_made_for_something_else_is_refused_with_each_difference(mock: Broker, scoped: Maker) -> None:
     scope = scoped(mock)
