@@ -3,17 +3,17 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit crash pure whole lock kafka soak bench-churn bench-full \
+.PHONY: truth demo test lint types imports drift unit crash pure flows around lock kafka soak bench-churn bench-full \
 	bench-replay image image-steps clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
 
-# Three at a time: the tests of the whole program mostly wait for processes and brokers.
-SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs=3 --output-sync=target
+# Four at a time: the tests of the whole program mostly wait for processes and brokers.
+SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs=4 --output-sync=target
 
 test: $(STAMP)
-	$(SIDE_BY_SIDE) lint types imports drift crash pure whole
+	$(SIDE_BY_SIDE) flows crash around pure types lint imports drift
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -35,7 +35,7 @@ drift: $(STAMP)
 	$(BIN)/python -m schemas.generate --check
 
 unit: $(STAMP)
-	$(SIDE_BY_SIDE) crash pure whole
+	$(SIDE_BY_SIDE) flows crash around pure
 
 crash: $(STAMP)
 	$(BIN)/python -m pytest tests/crash
@@ -43,8 +43,11 @@ crash: $(STAMP)
 pure: $(STAMP)
 	$(BIN)/python -m pytest $(PURE) operators schemas state
 
-whole: $(STAMP)
-	$(BIN)/python -m pytest tests $(patsubst %,--ignore=%,tests/crash $(PURE))
+flows: $(STAMP)
+	$(BIN)/python -m pytest tests/flows
+
+around: $(STAMP)
+	$(BIN)/python -m pytest tests $(patsubst %,--ignore=%,tests/crash tests/flows $(PURE))
 
 PURE = tests/operators tests/properties tests/schemas
 

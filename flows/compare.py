@@ -18,10 +18,12 @@ from flows import intake, kafka, tail
 from flows.cloudevents import CUT, ID
 from flows.plan import LIVE, Plan
 from flows.recorded import Recorded
+from operators.churn import told
 from operators.differences import (
     BEGINNING,
     END,
     LATE_REFERENCE,
+    MODEL,
     NONE,
     Cause,
     Late,
@@ -43,11 +45,12 @@ _MOMENTS = ("decided_at", "cancelled_at", "at", "as_of")
 
 
 class Output(NamedTuple):
-    """`digest` of its body, `key` of its record, `at` when it was decided (ms)."""
+    """`digest` of its body, `key` of its record, `at` when it was decided (ms), by which `rule`."""
 
     digest: int
     key: str
     at: int
+    rule: str
 
 
 class Difference(msgspec.Struct):
@@ -58,6 +61,7 @@ class Difference(msgspec.Struct):
     id: str
     key: str
     at: int
+    rule: str
     cause: str = NONE
     detail: str = ""
 
@@ -147,22 +151,23 @@ def _outputs(brokers: str, topic: str, first: int, last: int, numbered: bool) ->
         if not numbered:
             body = _MOVE.sub(b"", body)
         key = (record.key() or b"").decode()
-        found[headers[ID].decode()] = Output(hash(body), key, _moment(body))
+        said: dict[str, Any] = orjson.loads(body)
+        at = next((int(said[name]) for name in _MOMENTS if name in said), -1)
+        found[headers[ID].decode()] = Output(hash(body), key, at, said.get("rule", ""))
     return found
 
 
-def _moment(body: bytes) -> int:
-    said: dict[str, Any] = orjson.loads(body)
-    return next((int(said[name]) for name in _MOMENTS if name in said), -1)
-
-
 def _differences(topic: str, live: dict[str, Output], replay: dict[str, Output]) -> list[Difference]:
-    found = [Difference(topic, "missing", id, it.key, it.at) for id, it in live.items() if id not in replay]
+    found = [
+        Difference(topic, "missing", id, it.key, it.at, it.rule)
+        for id, it in live.items()
+        if id not in replay
+    ]
     for id, it in replay.items():
         if id not in live:
-            found.append(Difference(topic, "new", id, it.key, it.at))
+            found.append(Difference(topic, "new", id, it.key, it.at, it.rule))
         elif live[id].digest != it.digest:
-            found.append(Difference(topic, "altered", id, it.key, it.at))
+            found.append(Difference(topic, "altered", id, it.key, it.at, it.rule))
     return found
 
 
@@ -209,14 +214,33 @@ def _explain(
         if (group := owner.get(one.key, -1)) in people:
             people[group].moments.append(one.at)
     causes = {group: _cause(them, reference, live, mine) for group, them in people.items()}
+    scored = _scored(book, brokers) if plan.order != LIVE else frozenset()
     for one in differences:
         found = causes.get(owner.get(one.key, -1))
+        if found is None and one.rule in scored:
+            found = Cause(MODEL, "decided from a score, and models come by the time they were published here")
         if found is None and one.at > reached:
             found = Cause(END, f"one of the two had come to {reached} only when it ended")
         if found is None and began:
             found = Cause(BEGINNING, "the replay knows nothing of what was before its range")
         if found is not None:
             one.cause, one.detail = found
+
+
+def _scored(book: Playbook, brokers: str) -> frozenset[str]:
+    """The rules that decide from scores, when there is a model at all."""
+    if book.churn is None:
+        return frozenset()
+    client = kafka.consumer(brokers, "oncue-compare")
+    try:
+        low, high = kafka.bounds(client, (topics.learning(book.scope, "models"), 0))
+    finally:
+        client.close()
+    if low == high:
+        return frozenset()
+    return frozenset(
+        name for name, rule in book.rules.items() if rule.of or any(fact in told.SAID for fact in rule.facts)
+    )
 
 
 def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: Order) -> Cause | None:

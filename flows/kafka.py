@@ -240,5 +240,8 @@ def passing(error: KafkaError) -> bool:
             KafkaError.UNKNOWN_TOPIC_OR_PART,
             KafkaError.NOT_LEADER_FOR_PARTITION,
             KafkaError.LEADER_NOT_AVAILABLE,
+            KafkaError.FENCED_LEADER_EPOCH,
+            KafkaError.UNKNOWN_LEADER_EPOCH,
+            KafkaError.OFFSET_NOT_AVAILABLE,
         )
     )

@@ -25,14 +25,15 @@ from operators.records import Core, Record
 
 ALARM = "!churn"  # its name among a customer's alarms; no trigger can have it
 PART = "churn"
-KEPT = 4  # models, for what waited while newer ones came
+KEPT = 32  # models, for what waited while newer ones came
 MOVED = 0.01  # of probability: a score that moved less is no news for a profile
 
 Taken = tuple[int, bytes]  # what a model scores is as of later than this (ms); the record it came as
 
 
 class Scores:
-    """`taken`: the models that were taken before, oldest first; the newest KEPT of them count."""
+    """`taken`: the models that were taken before, oldest first; the newest KEPT of them count. Of those that
+    came at the same moment only the newest can ever score."""
 
     def __init__(self, playbook: Playbook, taken: Iterable[Taken] = ()) -> None:
         assert playbook.churn is not None
@@ -59,6 +60,8 @@ class Scores:
             return
         definition = self._definition
         scorer = published.scorer(model, definition.fingerprint, definition.inputs)
+        if self.taken and self.taken[-1][0] == after:
+            self._scorers, self.taken = self._scorers[:-1], self.taken[:-1]
         self._scorers = [*self._scorers, (after, scorer)][-KEPT:]
         self.taken = [*self.taken, (after, raw)][-KEPT:]
 

@@ -16,6 +16,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from flows import lookup
 from flows import topics as making
+from flows.kafka import bounds
 from operators import playbook as playbooks
 from state.errors import StateError
 from tests.brokers import Broker
@@ -177,7 +178,7 @@ class Scope:
             self._client = _client(self.broker)
         client, topic = self._client, self.topic(name)
         parts = client.list_topics(topic, timeout=10).topics[topic].partitions
-        return sum(client.get_watermark_offsets(TopicPartition(topic, p), timeout=10)[1] for p in parts)
+        return sum(bounds(client, (topic, p))[1] for p in parts)
 
     def await_records(self, name: str, count: int, program: Program | None = None) -> list[Record]:
         """At least so many records, as soon as they are there."""
