@@ -11,6 +11,7 @@ from operators import playbook as playbooks
 from operators.churn import scoring
 from operators.identity import customer_id
 from operators.playbook import BadPlaybook
+from operators.scores import Scores
 from schemas import topics
 from schemas.churn import Example
 from schemas.outbound import Profile
@@ -154,6 +155,20 @@ def test_a_model_scores_from_the_cut_it_comes_in_and_one_that_does_not_fit_is_re
     (letter,) = simulation.finish().outcome().dead_letters.values()
     assert (letter.stage, letter.reason, letter.topic) == ("model", "incompatible", "")
     assert letter.detail.startswith("shop.models/0/1: model 9 was learnt for another definition of churn")
+
+
+def test_what_waited_is_scored_by_the_model_of_its_time_however_many_came_since() -> None:
+    shop = retail()
+    assert shop.churn is not None
+    scores = Scores(shop)
+    for moment in (1_000, 2_000, 3_000, 4_000, 5_000, 6_000):
+        for version in (moment, moment + 1):  # two come together: the newer one counts
+            scores.take(moment, models.linear(shop.churn.definition, version))
+    versions = [scores.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)]
+    assert versions == [0, 1_001, 2_001, 6_001]
+    assert len(scores.taken) == 6
+    again = Scores(shop, scores.taken)
+    assert [again.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)] == versions
 
 
 def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:
