@@ -237,6 +237,7 @@ def passing(error: KafkaError) -> bool:
             KafkaError._RESOLVE,
             KafkaError._TIMED_OUT,
             KafkaError._WAIT_COORD,
+            KafkaError._DESTROY_BROKER,
             KafkaError.UNKNOWN_TOPIC_OR_PART,
             KafkaError.NOT_LEADER_FOR_PARTITION,
             KafkaError.LEADER_NOT_AVAILABLE,
