@@ -7,14 +7,13 @@ should be about the same.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from bench import backlog
+from bench import backlog, results
 from bench.scope import Scope
 from deploy.kafka.broker import KafkaBroker
 from flows import tail
@@ -58,10 +57,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder, KafkaBroker() as broker:
         found = [measure(Path(folder), broker.bootstrap, units) for units in asked.units]
-    text = json.dumps(found, indent=2) + "\n"
-    (Path(__file__).parent / "results").mkdir(exist_ok=True)
-    (Path(__file__).parent / "results" / "catchup.json").write_text(text)
-    print(text)
+    results.keep("catchup", found)
 
 
 if __name__ == "__main__":

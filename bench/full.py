@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from bench import floor, latency, throughput
+from bench import floor, latency, results, throughput
 from deploy.kafka.broker import KafkaBroker
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def measure(folder: Path, events: int, people: int, seconds: float, customers: list[int]) -> dict[str, Any]:
@@ -46,10 +43,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder:
         found = measure(Path(folder), asked.events, asked.people, asked.seconds, asked.customers)
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(found, indent=2) + "\n"
-    (RESULTS / "full.json").write_text(text)
-    print(text)
+    results.keep("full", found)
 
 
 if __name__ == "__main__":

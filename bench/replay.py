@@ -9,7 +9,6 @@ start to their end.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -21,13 +20,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench import online_retail, traffic
+from bench import online_retail, results, traffic
 from bench.scope import Scope
 from deploy.kafka.broker import KafkaBroker
 from flows import compare, plan
 from flows.plan import EVENT_TIME, LIVE
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def replay(scope: Scope, name: str, *more: str) -> tuple[float, float]:
@@ -97,10 +94,7 @@ def main() -> None:
         "online_retail": year,
         "traffic": made_up,
     }
-    RESULTS.mkdir(exist_ok=True)
-    text = json.dumps(found, indent=2) + "\n"
-    (RESULTS / "replay.json").write_text(text)
-    print(text)
+    results.keep("replay", found)
 
 
 if __name__ == "__main__":

@@ -120,11 +120,7 @@ def _range(book: Playbook, brokers: str, plan: Plan) -> tuple[Order, int, int]:
 
 
 def _order(brokers: str, topic: str, order: Order) -> Order:
-    client = kafka.consumer(brokers, "oncue-compare")
-    try:
-        low, high = kafka.bounds(client, (topic, 0))
-    finally:
-        client.close()
+    low, high = kafka.extent(brokers, (topic, 0))
     reader = Recorded(brokers, topic, low, high)
     try:
         while not reader.done:
@@ -231,11 +227,7 @@ def _scored(book: Playbook, brokers: str) -> frozenset[str]:
     """The rules that decide from scores, when there is a model at all."""
     if book.churn is None:
         return frozenset()
-    client = kafka.consumer(brokers, "oncue-compare")
-    try:
-        low, high = kafka.bounds(client, (topics.learning(book.scope, "models"), 0))
-    finally:
-        client.close()
+    low, high = kafka.extent(brokers, (topics.learning(book.scope, "models"), 0))
     if low == high:
         return frozenset()
     return frozenset(

@@ -175,13 +175,18 @@ def bounds(client: Consumer, place: Place) -> tuple[int, int]:
             time.sleep(0.1)
 
 
-def end(brokers: str, place: Place) -> int:
-    """The next offset of a partition, asked by a client of its own."""
-    client = consumer(brokers, "oncue-end")
+def extent(brokers: str, place: Place) -> tuple[int, int]:
+    """`bounds`, asked by a client of its own."""
+    client = consumer(brokers, "oncue-extent")
     try:
-        return bounds(client, place)[1]
+        return bounds(client, place)
     finally:
         client.close()
+
+
+def end(brokers: str, place: Place) -> int:
+    """The next offset of a partition, asked by a client of its own."""
+    return extent(brokers, place)[1]
 
 
 def ends(client: Consumer, places: Iterable[Place]) -> dict[Place, int]:

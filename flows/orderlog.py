@@ -30,12 +30,7 @@ class Superseded(RuntimeError):
 
 def check_latest(brokers: str, topic: str, incarnation: int) -> None:
     """Raises Superseded when a newer incarnation than `incarnation` has opened."""
-    client = kafka.consumer(brokers, "oncue-order")
-    try:
-        end = kafka.bounds(client, (topic, 0))[1]
-    finally:
-        client.close()
-    _look_between(brokers, topic, incarnation + 1, end)
+    _look_between(brokers, topic, incarnation + 1, kafka.end(brokers, (topic, 0)))
 
 
 class OrderLog:

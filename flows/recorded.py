@@ -94,11 +94,7 @@ class Survey(NamedTuple):
 def survey(brokers: str, topic: str, first: int | None, last: int | None, offsets: tuple[int, int]) -> Survey:
     """Look through an order: from behind cut number `first` to cut `last`, where they are given, and only
     at what is written from `offsets[0]` to before `offsets[1]`. Raises KafkaTrouble."""
-    client = kafka.consumer(brokers, "oncue-recorded")
-    try:
-        low, high = kafka.bounds(client, (topic, 0))
-    finally:
-        client.close()
+    low, high = kafka.extent(brokers, (topic, 0))
     if low > 0:
         raise KafkaTrouble(
             f"{topic} begins at offset {low}: its retention has removed cuts, so what they let in is not "

@@ -86,8 +86,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._cut_events = engine.cut_events
         self._follow = engine.idle == "follow"
         self._identifiers = Identifiers(run.playbook.policies, run.playbook.region)
+        self._waking = waking(run.brokers)
         self._channels = self._reader()
-        self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **waking(run.brokers))
+        self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **self._waking)
         self._group = Group(run.brokers, f"oncue-{run.space}")
         inputs = self._inputs()
         learnt = [(run.models, 0)] if run.playbook.churn is not None else []
@@ -132,8 +133,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
 
     def _reader(self) -> Consumer:
         """What gives the records of the input."""
-        brokers = self._run.brokers
-        return kafka.consumer(brokers, f"oncue-{self._run.space}", **FETCH, **waking(brokers))
+        return kafka.consumer(self._run.brokers, f"oncue-{self._run.space}", **FETCH, **self._waking)
 
     def _inputs(self) -> list[Place]:
         """Partitions of reference data first, then of channels."""

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rocksdict import AccessType, Options, Rdict, ReadOptions
+from rocksdict import AccessType, Options, Rdict
 
 from state.errors import StateError
-from state.store import borrow, checkpoints
+from state.store import between, borrow, checkpoints
 
 TRIES = 5
 
@@ -45,17 +45,8 @@ class Table:
 
     def scan(self, low: bytes, high: bytes, /) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with low <= key < high. Raises StateError when they cannot be read."""
-        reading = ReadOptions()
-        reading.set_iterate_upper_bound(high)
-        found = self._database.iter(reading)
-        found.seek(low)
-        while found.valid():
-            yield found.key(), found.value()
-            found.next()
-        try:
-            found.status()
-        except Exception as error:
-            raise StateError(f"cannot read {self._database.path()}: {error}") from None
+        path = self._database.path()
+        return between(self._database, low, high, lambda error: StateError(f"cannot read {path}: {error}"))
 
 
 def _copy(folder: Path, to: Path) -> Path | None:

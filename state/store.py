@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from rocksdict import (
@@ -120,17 +120,7 @@ class Store:
 
     def scan(self, low: bytes, high: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Keys and values with low <= key < high, in order."""
-        reading = ReadOptions()
-        reading.set_iterate_upper_bound(high)
-        found = self._db.iter(reading)
-        found.seek(low)
-        while found.valid():
-            yield found.key(), found.value()
-            found.next()
-        try:
-            found.status()  # without asking, damage would look like the end; `items` does not ask
-        except Exception as error:
-            raise self._unreadable(error) from None
+        return between(self._db, low, high, self._unreadable)
 
     def checkpoint(self, cut: int, run: int) -> None:
         """Keep the state as of `cut`, and the two checkpoints before it."""
@@ -158,6 +148,23 @@ class Store:
 
     def _unwritable(self, error: Exception) -> StateError:
         return unusable(f"cannot write the state in {self.folder}", error)
+
+
+def between(
+    database: Rdict, low: bytes, high: bytes, unreadable: Callable[[Exception], StateError]
+) -> Iterator[tuple[bytes, bytes]]:
+    """Keys and values with low <= key < high, in order. Raises what `unreadable` makes of an error."""
+    reading = ReadOptions()
+    reading.set_iterate_upper_bound(high)
+    found = database.iter(reading)
+    found.seek(low)
+    while found.valid():
+        yield found.key(), found.value()
+        found.next()
+    try:
+        found.status()  # without asking, damage would look like the end; `items` does not ask
+    except Exception as error:
+        raise unreadable(error) from None
 
 
 def checkpoints(folder: Path) -> list[tuple[int, int, Path]]:

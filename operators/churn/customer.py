@@ -103,22 +103,7 @@ def score(
 
 def examples(churn: Churn, now: int, definition: Definition) -> list[Example]:
     """What the learner may know at `now` (ms), the watermark."""
-    found = []
-    for one in pending.release(churn.waiting, now, definition.horizon):
-        facts = pending.unpacked(one.facts)
-        found.append(
-            Example(
-                customer=one.owner,
-                at=one.at,
-                known_at=one.at + definition.horizon,
-                facts=facts,
-                label=not one.back,
-                score=one.score,
-                version=one.version,
-                segment=vector.segment(facts),
-            )
-        )
-    return found
+    return pending.examples(churn.waiting, now, definition.horizon, lambda one: not one.back, vector.segment)
 
 
 def merge(mine: Churn, theirs: Churn, definition: Definition) -> None:

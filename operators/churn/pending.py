@@ -11,10 +11,12 @@ is that of the one person: a purchase by either half counts for the waiting snap
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from struct import pack, unpack
 
 import msgspec
+
+from schemas.churn import Example
 
 
 class Snapshot(msgspec.Struct, array_like=True, gc=False, order=True):
@@ -50,6 +52,32 @@ def release(waiting: list[Snapshot], now: int, horizon: int) -> list[Snapshot]:
     if done:
         waiting[:] = [one for one in waiting if one.at + horizon > now]
     return done
+
+
+def examples(
+    waiting: list[Snapshot],
+    now: int,
+    horizon: int,
+    label: Callable[[Snapshot], bool],
+    segment: Callable[[tuple[float, ...]], str],
+) -> list[Example]:
+    """What the learner may know at `now` (ms), the watermark; `segment` is told the facts."""
+    found = []
+    for one in release(waiting, now, horizon):
+        facts = unpacked(one.facts)
+        found.append(
+            Example(
+                customer=one.owner,
+                at=one.at,
+                known_at=one.at + horizon,
+                facts=facts,
+                label=label(one),
+                score=one.score,
+                version=one.version,
+                segment=segment(facts),
+            )
+        )
+    return found
 
 
 def merge(

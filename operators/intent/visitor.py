@@ -94,22 +94,7 @@ def score(
 
 def examples(visitor: Visitor, now: int, definition: Definition) -> list[Example]:
     """What the learner may know at `now` (ms), the watermark."""
-    found = []
-    for one in pending.release(visitor.waiting, now, definition.horizon):
-        facts = pending.unpacked(one.facts)
-        found.append(
-            Example(
-                customer=one.owner,
-                at=one.at,
-                known_at=one.at + definition.horizon,
-                facts=facts,
-                label=one.back,
-                score=one.score,
-                version=one.version,
-                segment=vector.segment(facts),
-            )
-        )
-    return found
+    return pending.examples(visitor.waiting, now, definition.horizon, lambda one: one.back, vector.segment)
 
 
 def merge(mine: Visitor, theirs: Visitor, definition: Definition) -> None:
