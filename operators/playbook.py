@@ -286,6 +286,9 @@ class _Compiler:
         horizon = self.duration(line, "churn.horizon", section.horizon)
         every = self.duration(line, "churn.every", section.every)
         apart = self.duration(line, "churn.apart", section.apart) if section.apart else every
+        throttle = self.duration(line, "churn.throttle", section.throttle)
+        if 0 < every <= throttle:
+            self.wrong(line, "churn.throttle", "must be shorter than churn.every")
         for name, given in (("horizon", horizon), ("every", every), ("apart", apart)):
             if given < 1000 and getattr(section, name):
                 self.wrong(line, f"churn.{name}", "must be 1s or more")
@@ -309,7 +312,7 @@ class _Compiler:
             return None
         definition = Definition(
             frozenset(section.on), section.value or "", horizon, every, apart, section.least,
-            frozenset(section.rescore), tuple(section.features),
+            frozenset(section.rescore), tuple(section.features), throttle,
         )  # fmt: skip
         terms = Terms(section.promote_after, section.margin)
         return Churning(definition, tuple(section.contestants), section.contestants[0], terms)

@@ -82,7 +82,12 @@ class Scores:
             customer.bought(record.part(PART), at, deal.value, self._definition)
         elif not record.has(PART):
             return
-        self._ask(intents, record, core, at, message, before, before)
+        churn: Churn = record.part(PART)
+        if churn.scored is not None and at < churn.scored.at + self._definition.throttle:
+            churn.asked = True
+            self._plan(core, churn)
+        else:
+            self._ask(intents, record, core, at, message, before, before)
 
     def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
         """Two customers are one since an event at `at`; the score there is is of one half."""
@@ -96,7 +101,8 @@ class Scores:
         for example in customer.examples(churn, now, definition):
             intents.effects.append(effects.example(example, intents.arrived))
         last = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
-        if customer.eligible(churn, definition) and last + definition.every <= now:
+        wait = definition.throttle if churn.asked else definition.every
+        if customer.eligible(churn, definition) and last + wait <= now:
             self._ask(intents, record, core, now, "", now, watermark)
         else:
             self._plan(core, churn)

@@ -41,7 +41,7 @@ class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
 class Churn(msgspec.Struct, array_like=True, gc=False):
     """The part of a customer's record. `scored`: the newest score. `snapshot_at`: of the newest snapshot.
     `waiting`: oldest first. `told`: the probability that their last profile said, `explained`: that the
-    reasons were found for; -1 for none."""
+    reasons were found for; -1 for none. `asked`: something asked for a score and waits for the throttle."""
 
     bought: Statistics
     waiting: list[Snapshot]
@@ -49,6 +49,7 @@ class Churn(msgspec.Struct, array_like=True, gc=False):
     snapshot_at: int = -1
     told: float = -1.0
     explained: float = -1.0
+    asked: bool = False
 
 
 def empty() -> Churn:
@@ -71,7 +72,7 @@ def due(churn: Churn, definition: Definition) -> int:
     if not eligible(churn, definition):
         return label
     since = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
-    again = since + definition.every
+    again = since + (definition.throttle if churn.asked else definition.every)
     return again if label < 0 or again < label else label
 
 
@@ -94,6 +95,7 @@ def score(
         why = old.reasons
     expected = vector.outlook(facts, inputs, scorer.fitted, at)
     rank = values.rank(scorer.values, expected.value)
+    churn.asked = False
     found = churn.scored = Score(at, risk, why, scorer.version, *expected, rank)
     if churn.snapshot_at < 0 or at >= churn.snapshot_at + definition.apart:
         churn.waiting.append(pending.snapshot(at, owner, facts, risk, scorer.version))
@@ -114,5 +116,6 @@ def merge(mine: Churn, theirs: Churn, definition: Definition) -> None:
     mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
     mine.told = max(mine.told, theirs.told)
     mine.explained = -1.0
+    mine.asked = mine.asked or theirs.asked
     scores = [one for one in (mine.scored, theirs.scored) if one is not None]
     mine.scored = max(scores, default=None)

@@ -11,7 +11,8 @@ from operators.churn import vector
 class Definition(NamedTuple):
     """Durations in ms. Somebody with `least` purchases (events of `on`) or more who does not buy within
     `horizon` has churned. They are scored on the events of `rescore`, and `every` so long; snapshots are
-    at least `apart`. `value`: the path of a purchase's value. `more`: features of the playbook that are
+    at least `apart`. What asks for a score within `throttle` after the last is answered together, at its
+    end. `value`: the path of a purchase's value. `more`: features of the playbook that are
     facts besides the purchases.
     """
 
@@ -23,6 +24,7 @@ class Definition(NamedTuple):
     least: int = 1
     rescore: frozenset[str] = frozenset()
     more: tuple[str, ...] = ()
+    throttle: int = 0
 
     @property
     def facts(self) -> tuple[str, ...]:

@@ -96,6 +96,17 @@ def test_two_halves_of_one_person_answer_each_other_and_are_scored_as_one() -> N
     assert any(it.churn is not None and it.churn.scored_at == at(2 * DAY) for it in told(outcome))
 
 
+def test_the_lines_of_one_order_are_scored_at_the_first_and_once_more_when_the_throttle_is_over() -> None:
+    def scored(*lines: float) -> tuple[int, int]:
+        churn = run(*map(order, lines), until=10).customers[ANN_ID].part("churn")
+        return churn.scored.at, churn.bought.count
+
+    assert scored(0) == (at(0), 1)
+    assert scored(0, 0.2, 0.4) == (at(1), 3)
+    assert scored(0, 0.2, 5) == (at(5), 3)
+    assert scored(0, 0.2, 5, 5.5) == (at(6), 4)
+
+
 def test_a_score_is_never_as_of_before_what_is_known() -> None:
     """An order that is told late, after the timer has scored."""
     late = order(3 * DAY)
@@ -184,7 +195,7 @@ def test_every_mistake_of_the_section_is_listed() -> None:
     text = RETAIL.read_text()
     start, end = text.index("churn: #"), text.index("profiles: {every")
     section = (
-        "churn:\n  on: []\n  horizon: 0s\n  every: week\n  least: 0\n  value: total\n"
+        "churn:\n  on: []\n  horizon: 0s\n  every: 7d\n  throttle: 8d\n  apart: week\n  least: 0\n  value: total\n"
         "  features: [order_lifetime, last_search]\n  contestants: [ensemble]\n"
     )
     bad = text[:start] + section + text[end:]
@@ -193,7 +204,7 @@ def test_every_mistake_of_the_section_is_listed() -> None:
         playbooks.load(bad)
     said = {mistake.path: mistake.problem for mistake in wrong.value.mistakes}
     assert said.keys() == {
-        "churn.on", "churn.horizon", "churn.every", "churn.least", "churn.value", "churn.features",
+        "churn.on", "churn.horizon", "churn.throttle", "churn.apart", "churn.least", "churn.value", "churn.features",
         "churn.contestants", "features.churn_prior",
     }  # fmt: skip
     problems = [it.problem for it in wrong.value.mistakes if it.path == "churn.features"]
