@@ -36,7 +36,7 @@ from flows import topics as making
 from flows.archive import BadArchive
 from flows.deadletters import BadTransform
 from flows.export import BadExport
-from flows.kafka import KafkaTrouble
+from flows.kafka import Away, KafkaTrouble
 from flows.past import Remembered
 from flows.peers import BadPeers
 from flows.peers import parse as parse_peers
@@ -391,7 +391,7 @@ def main() -> None:
         StateError,
     ) as error:
         log.say(error, "ERROR")
-        sys.exit(worker.TROUBLE)
+        sys.exit(worker.INTERRUPTED if isinstance(error, Away) else worker.TROUBLE)
     except OSError as error:
         log.say(f"{error.filename or ''}: {error.strerror or error}", "ERROR")
         sys.exit(worker.TROUBLE)

@@ -26,6 +26,10 @@ class KafkaTrouble(RuntimeError):
     """Something about Kafka that a person has to mend. The message says what, where and how."""
 
 
+class Away(KafkaTrouble):
+    """Nobody answers. At the first start the address may be wrong, later it is an outage."""
+
+
 class Interrupted(RuntimeError):
     """The process cannot go on, but the same command continues where it stopped."""
 
@@ -92,7 +96,7 @@ def away(brokers: str, error: KafkaException) -> KafkaTrouble:
             f"Kafka at {brokers} refuses this client: {why.str()}. Check security.protocol, certificates, "
             "user and password (docs/security.md)"
         )
-    return KafkaTrouble(
+    return Away(
         f"no answer from Kafka at {brokers}: {why.str()}. "
         "Check --brokers, and that the broker runs and can be reached from here"
     )
@@ -168,10 +172,10 @@ def bounds(client: Consumer, place: Place) -> tuple[int, int]:
             return low, high
         except KafkaException as error:
             new = error.args[0].code() == KafkaError._UNKNOWN_PARTITION  # or the broker is
-            if not (new or passing(error.args[0])) or time.monotonic() > until:
-                raise KafkaTrouble(
-                    f"cannot read the bounds of {show(place)}: {error.args[0].str()}"
-                ) from None
+            away = new or passing(error.args[0])
+            if not away or time.monotonic() > until:
+                kind = Away if away else KafkaTrouble
+                raise kind(f"cannot read the bounds of {show(place)}: {error.args[0].str()}") from None
             time.sleep(0.1)
 
 

@@ -65,7 +65,6 @@ class Source(FixedPartitionedSource[tuple[str, Batch], bytes]):
         return [self._run.scope]
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Sequencer:
-        self._run.watching.health.check("order", lambda: "the order is being opened")
         durable = Points(self._run.directory.points, SEQUENCE)
         if resume_state is None and (point := durable.newest()) is not None:
             resume_state = point[1]  # restored from elsewhere, or repaired

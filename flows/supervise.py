@@ -18,7 +18,7 @@ from flows.peers import Peers
 from flows.settings import Run
 from flows.telemetry import log
 from flows.telemetry.members import Members
-from flows.worker import AGAIN, INTERRUPTED, TROUBLE
+from flows.worker import AGAIN, CRASHED, INTERRUPTED, TROUBLE
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 
@@ -55,7 +55,7 @@ def _supervise(
         children[:] = _start(run, config, workers, members, peers)
         if run.stop.is_set():
             stop()
-        code = _wait(children, members)
+        code = wait_for(children, members)
         if code == 0 or (run.stop.is_set() and code < 0):
             return 0
         if code == TROUBLE:
@@ -103,8 +103,9 @@ def _start(
     return children
 
 
-def _wait(children: list[subprocess.Popen[bytes]], members: Members) -> int:
-    """The exit code that ended them: the first that is not 0, else 0."""
+def wait_for(children: list[subprocess.Popen[bytes]], members: Members) -> int:
+    """The exit code that ended them: the first that is not 0, else 0. Of several that ended between two looks
+    the one that tells most: who only follows another ends with CRASHED."""
     listened = time.monotonic()
     while all(child.poll() is None for child in children):
         if members.interval and time.monotonic() - listened > members.interval:
@@ -114,7 +115,8 @@ def _wait(children: list[subprocess.Popen[bytes]], members: Members) -> int:
             children[0].wait(0.05)
         except subprocess.TimeoutExpired:
             pass
-    cause = next((child.returncode for child in children if child.returncode), 0)
+    ended = [child.returncode for child in children if child.poll()]
+    cause = min(ended, key=lambda code: code == CRASHED, default=0)
     until = time.monotonic() + PATIENCE
     for child in children:
         try:

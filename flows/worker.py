@@ -18,7 +18,7 @@ from bytewax.testing import cluster_main, run_main
 from flows import kafka
 from flows.archive import BadArchive
 from flows.customer import topology
-from flows.kafka import Interrupted, KafkaTrouble
+from flows.kafka import Away, Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
 from flows.plan import FILE as REPLAY
 from flows.resume import conclude
@@ -41,7 +41,7 @@ CRASHED = 1  # the same command continues
 TROUBLE = 2  # something that a person has to mend
 CLOCK_WENT_BACK = 75
 AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
-INTERRUPTED = 77  # the broker broke off what was under way
+INTERRUPTED = 77  # the broker is away, or broke off what was under way
 
 
 def prepare(run: Run, peer: int | None = None) -> None:
@@ -125,7 +125,10 @@ def work(
     epoch = timedelta(milliseconds=run.playbook.times.epoch)
     flow = topology(run)
     members = len(addresses) if addresses else 1
-    run.watching.health.wanted = _stores(run, members, index)
+    health = run.watching.health
+    health.wanted = _stores(run, members, index)
+    if worker_of(BESIDE_SOURCE, members) == index:
+        health.check("order", lambda: "the order is not open yet")  # until the sequencer has its own
     for rule in run.playbook.rules:
         run.watching.figures.count("oncue.triggers", 0, rule)  # seen before the first goes out
     with run.watching.on(run.scope, members == 1, beat):
@@ -161,12 +164,12 @@ def explain(error: BaseException) -> int:
     """Print what a person needs of an error that ended the dataflow; the exit code."""
     cause: BaseException | None = error
     while cause is not None:
+        if isinstance(cause, Interrupted | Away):
+            log.say(cause, "ERROR")
+            return INTERRUPTED
         if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive):
             log.say(cause, "ERROR")
             return TROUBLE
-        if isinstance(cause, Interrupted):
-            log.say(cause, "ERROR")
-            return INTERRUPTED
         cause = cause.__cause__ or cause.__context__
     if LOST in str(error):
         log.say("the other workers of this run are gone", "ERROR")

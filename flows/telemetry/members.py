@@ -17,6 +17,7 @@ from flows.telemetry.watchdog import LOOKS
 from flows.telemetry.watching import serve
 
 _SETTINGS, _BEAT = "ONCUE_MEMBER_TELEMETRY", "ONCUE_MEMBER_BEAT"
+STARTING = 120.0  # seconds until the first beat, of a process that a busy machine has to load
 
 Child = subprocess.Popen[bytes]
 
@@ -33,7 +34,7 @@ class Members:
     """The supervisor's side. It serves for all on the one port: ready when every member is, and everybody's
     metrics, told apart by a label. Members serve on free ports of the loopback interface.
 
-    A member that does not beat is paused or hangs with all its threads; it is killed.
+    A member that does not beat is paused or hangs with all its threads, or never began to work; it is killed.
     """
 
     def __init__(self, settings: Settings, scope: str, free_ports: Callable[[int], list[int]]) -> None:
@@ -65,24 +66,21 @@ class Members:
             listen, beat = os.pipe()
             os.set_blocking(listen, False)
             self._pipes.append(listen)
-            self._silent.append(-1)  # nothing is expected before the first
+            self._silent.append(-round(STARTING / self.interval) if self.interval else 0)
             found.append(({_SETTINGS: msgspec.json.encode(mine).decode(), _BEAT: str(beat)}, beat))
         return found
 
     def listen(self, children: list[Child]) -> None:
         """To be called every `interval`: kills who has not beaten for twice as long as is not stuck yet."""
         for index, pipe in enumerate(self._pipes):
-            if _beats(pipe):
-                self._silent[index] = 0
-            elif self._silent[index] >= 0:
-                self._silent[index] += 1
+            self._silent[index] = 0 if _beats(pipe) else self._silent[index] + 1
             if self._silent[index] > 2 * LOOKS and children[index].poll() is None:
                 log.say(
                     f"worker {self._numbers[index]} does not answer; it is killed, to be started again",
                     "ERROR",
                 )
                 children[index].send_signal(signal.SIGKILL)
-                self._silent[index] = -1
+                self._silent[index] = 0
 
     @property
     def interval(self) -> float:

@@ -36,6 +36,7 @@ class Watchdog:
 
     def start(self) -> None:
         if self._bound > 0:
+            self._tell()  # from here on, whatever happens, the supervisor misses what does not come
             self._thread.start()
 
     def stop(self) -> None:
@@ -48,13 +49,16 @@ class Watchdog:
         timings, looks, before = self._timings, 0, 0.0
         while not self._end.wait(self._bound / LOOKS):
             faulthandler.dump_traceback_later(1.5 * self._bound, exit=True)
-            if self._beat >= 0:
-                os.write(self._beat, b".")
+            self._tell()
             since, where = timings.since, where_stuck(timings, self._alone)
             looks = looks + 1 if where and since == before else 0
             before = since
             if looks > LOOKS:
                 self._give_up(where)
+
+    def _tell(self) -> None:
+        if self._beat >= 0:
+            os.write(self._beat, b".")
 
     def _give_up(self, where: str) -> None:
         frame = sys._current_frames().get(self._timings.thread)

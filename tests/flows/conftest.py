@@ -30,7 +30,17 @@ def scoped(scope: str, tmp_path: Path) -> Iterator[Maker]:
 
 
 @pytest.fixture(scope="session")
-def own(kafka: RealBroker) -> Iterator[RealBroker]:
-    """A broker to be paused and killed. `kafka` is asked for because it skips where none can run."""
+def spare(kafka: RealBroker) -> Iterator[RealBroker]:
+    """`kafka` is asked for because it skips where none can run."""
     with RealBroker() as broker:
         yield broker
+
+
+@pytest.fixture
+def own(spare: RealBroker) -> Iterator[RealBroker]:
+    """A broker to be paused and killed. The next test finds it running, however this one ends."""
+    yield spare
+    if spare.running():
+        spare.resume()
+    else:
+        spare.restart()

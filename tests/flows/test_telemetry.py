@@ -22,6 +22,7 @@ __all__ = ["learning"]  # a fixture
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 INBOUND = f"00-{TRACE}-00f067aa0ba902b7-01"
+SLOW = 120.0  # seconds, for what takes its time even on a quiet machine
 UNSAMPLED = "00-11111111111111111111111111111111-00f067aa0ba902b7-00"
 BEFORE = (
     track("Product Viewed", -1, id="a0", user="ann", product_id="p0"),
@@ -150,9 +151,10 @@ def test_a_paused_member_is_killed_and_all_start_again(scoped: Maker, mock: Embe
     workers = {it.labels.get("oncue_worker") for it in port.samples() if it.name == "process_uptime_seconds"}
     assert workers == {"0", "1"}
     os.kill(run.members()[1], signal.SIGSTOP)
-    until(lambda: port.value("oncue_worker_restarts_total", oncue_reason="SIGKILL") == 1, "a restart")
+    until(lambda: port.value("oncue_worker_restarts_total") >= 1, "a restart", SLOW)
+    assert port.value("oncue_worker_restarts_total", oncue_reason="SIGKILL") == 1, run.said
     assert "worker 1 does not answer" in run.said
-    until(lambda: port.ask("/readyz")[0] == 200, "both ready again")
+    until(lambda: port.ask("/readyz")[0] == 200, "both ready again", SLOW)
     assert not emitted("supervisor") - families(port)
     assert run.stop() == 0, run.said
 
@@ -171,8 +173,10 @@ def test_a_broker_that_is_away_is_a_reason_not_to_be_ready_but_not_to_end(
     scoped: Maker, own: RealBroker
 ) -> None:
     scope = scoped(own, idle="follow")
-    run = scope.run("--telemetry-port", 0, "--stuck-after", 2, "--ready-within", 2)
+    scope.send(b"no event")
+    run = scope.run("--telemetry-port", 0, "--stuck-after", 4, "--ready-within", 2)
     port = Port(run)
+    scope.await_records("dead-letters", 1, run)
     until(lambda: port.ask("/readyz")[0] == 200, "ready")
     own.pause()
 
@@ -181,9 +185,9 @@ def test_a_broker_that_is_away_is_a_reason_not_to_be_ready_but_not_to_end(
         found = re.search(r"broker.* for (\d+) s", port.ask("/readyz")[1])
         return int(found[1]) if found else 0
 
-    until(lambda: away() > 5, "longer than a dataflow may be stuck")
+    until(lambda: away() > 5 or not run.running, "longer than a dataflow may be stuck", SLOW)
     assert port.ask("/livez")[0] == 200
     own.resume()
-    until(lambda: port.ask("/readyz")[0] == 200, "ready again")
+    until(lambda: port.ask("/readyz")[0] == 200, "ready again", SLOW)
     assert run.stop() == 0, run.said
     assert "no progress" not in run.said

@@ -1,5 +1,6 @@
 """What an operator meets: a broker that is not there, topics, offsets and playbooks that do not fit, a full
-disk. Each ends with exit code 2 and words that say what, where and what to do, and doing it helps."""
+disk. Each ends with exit code 2 (77 when starting again may help) and words that say what, where and what to
+do, and doing it helps."""
 
 import resource
 import shutil
@@ -9,6 +10,7 @@ import time
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from flows.worker import INTERRUPTED, TROUBLE
 from state.store import checkpoints
 from tests.brokers import Broker, RealBroker
 from tests.events import consent, track
@@ -19,9 +21,9 @@ from tests.program import Program, until
 NOBODY = "127.0.0.1:9"
 
 
-def refused(program: Program, *words: str) -> str:
-    """It ends with exit code 2 and a message, no traceback, that holds all the words."""
-    assert program.wait() == 2, program.said
+def refused(program: Program, *words: str, code: int = TROUBLE) -> str:
+    """It ends with this exit code and a message, no traceback, that holds all the words."""
+    assert program.wait() == code, program.said
     assert "Traceback" not in program.said
     # Before it, Bytewax may say that a thread of its own panicked.
     said = program.said[program.said.index("oncue: ") :]
@@ -53,7 +55,7 @@ def test_every_command_says_so_when_the_broker_is_not_there(mock: Broker, scoped
         )
     ]
     for program in programs:
-        refused(program, NOBODY, "--brokers", "runs and can be reached")
+        refused(program, NOBODY, "--brokers", "runs and can be reached", code=INTERRUPTED)
     assert time.monotonic() - began < 25  # six at once, on a busy machine
     assert not scope.state.exists()
 
