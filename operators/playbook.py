@@ -26,6 +26,8 @@ from schemas import topics as naming
 from schemas.currency import CODES
 from schemas.reference import RECORDS
 
+THROTTLE = 60_000  # ms between scores that events ask for, where the playbook does not say
+
 
 class BadPlaybook(ValueError):
     """All mistakes of a playbook. `str()` gives one line each: file, line, path, what is wrong."""
@@ -286,9 +288,11 @@ class _Compiler:
         horizon = self.duration(line, "churn.horizon", section.horizon)
         every = self.duration(line, "churn.every", section.every)
         apart = self.duration(line, "churn.apart", section.apart) if section.apart else every
-        throttle = self.duration(line, "churn.throttle", section.throttle)
-        if 0 < every <= throttle:
-            self.wrong(line, "churn.throttle", "must be shorter than churn.every")
+        throttle = min(THROTTLE, every)
+        if section.throttle is not None:
+            throttle = self.duration(line, "churn.throttle", section.throttle)
+            if 0 < every < throttle:
+                self.wrong(line, "churn.throttle", "must not be longer than churn.every")
         for name, given in (("horizon", horizon), ("every", every), ("apart", apart)):
             if given < 1000 and getattr(section, name):
                 self.wrong(line, f"churn.{name}", "must be 1s or more")

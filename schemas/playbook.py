@@ -160,9 +160,9 @@ class Churn(Section):
 
     `on`: the events that are purchases; `value`: the path of what one is worth. Customers are scored on
     the events of `on` and `rescore`, and `every` so long; what asks for a score within `throttle` after the
-    last is answered together, at its end. A snapshot that waits for its label is taken then, at
-    most one in `apart` (the same as `every` where it is not given). `features`: what else the models are
-    told. The first of `contestants` is the first champion; another takes over when its log loss was
+    last is answered together, at its end (`1m`, or `every` where that is less). A snapshot that waits for its
+    label is taken then, at most one in `apart` (the same as `every` where it is not given). `features`: what
+    else the models are told. The first of `contestants` is the first champion; another takes over when its log loss was
     smaller by `margin` over `promote_after` labels.
     """
 
@@ -171,7 +171,7 @@ class Churn(Section):
     value: str | None = None
     every: str = "7d"
     apart: str | None = None
-    throttle: str = "1m"
+    throttle: str | None = None
     least: int = 1
     rescore: list[str] = []
     features: list[str] = []
