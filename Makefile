@@ -3,17 +3,18 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: truth demo test lint types imports drift unit crash pure flows around lock kafka soak bench-churn bench-full \
+.PHONY: truth demo test lint types imports drift unit crash places pure flows running around lock kafka soak bench-churn bench-full \
 	bench-replay image image-steps clean
 
 demo: $(STAMP)
 	$(BIN)/oncue demo
 
-# Four at a time: the tests of the whole program mostly wait for processes and brokers.
+# Four at a time, the longest first: the tests of the whole program mostly wait for processes and brokers.
 SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs=4 --output-sync=target
+TESTS = flows running crash places around pure
 
 test: $(STAMP)
-	$(SIDE_BY_SIDE) flows crash around pure types lint imports drift
+	$(SIDE_BY_SIDE) $(TESTS) types lint imports drift
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -35,21 +36,29 @@ drift: $(STAMP)
 	$(BIN)/python -m schemas.generate --check
 
 unit: $(STAMP)
-	$(SIDE_BY_SIDE) flows crash around pure
+	$(SIDE_BY_SIDE) $(TESTS)
 
-crash: $(STAMP)
-	$(BIN)/python -m pytest tests/crash
+PURE = tests/operators tests/properties tests/schemas
+RUNNING = $(patsubst %,tests/flows/test_%.py,run trouble telemetry topics_change peers again)
+PLACES = $(patsubst %,tests/crash/test_%.py,places zombie learning_kill)
 
 pure: $(STAMP)
 	$(BIN)/python -m pytest $(PURE) operators schemas state
 
 flows: $(STAMP)
-	$(BIN)/python -m pytest tests/flows
+	$(BIN)/python -m pytest tests/flows $(patsubst %,--ignore=%,$(RUNNING))
+
+running: $(STAMP)
+	$(BIN)/python -m pytest $(RUNNING)
+
+crash: $(STAMP)
+	$(BIN)/python -m pytest tests/crash $(patsubst %,--ignore=%,$(PLACES))
+
+places: $(STAMP)
+	$(BIN)/python -m pytest $(PLACES)
 
 around: $(STAMP)
 	$(BIN)/python -m pytest tests $(patsubst %,--ignore=%,tests/crash tests/flows $(PURE))
-
-PURE = tests/operators tests/properties tests/schemas
 
 # Pins for every supported Python; run after changing the dependencies in pyproject.toml.
 COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras \

@@ -120,8 +120,10 @@ class Writer:
             for topic, end in ends.items()
             if end > self._visible.get(topic, 0)
         }
-        until = time.monotonic() + VISIBLE
+        until, pause = time.monotonic() + VISIBLE, 0.0
         while late:
+            time.sleep(pause)
+            pause = min(0.05, pause + 0.002)
             answers = kafka.ends(self._reader, late)
             if not answers:
                 until = time.monotonic() + VISIBLE  # the broker is away

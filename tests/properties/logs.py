@@ -31,7 +31,7 @@ UNLIMITED = retail(*SHORT, ("{limit: 1}", "{}"))
 
 # LAWS=5000 pytest tests/properties looks further.
 law = settings(
-    deadline=None, derandomize=True, database=None, max_examples=int(os.environ.get("LAWS", "200"))
+    deadline=None, derandomize=True, database=None, max_examples=int(os.environ.get("LAWS", "100"))
 )
 
 ANN = {"email": "ann@example.org"}
