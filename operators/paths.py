@@ -40,17 +40,23 @@ def compile_path(path: str) -> Getter:
 
         return one
 
+    names = [(step.removesuffix("[]"), step.endswith("[]")) for step in steps[1:]]
+
     def walk(properties: dict[str, Any]) -> list[Any]:
         found: list[Any] = [properties]
-        for step in steps[1:]:
-            name, each = step.removesuffix("[]"), step.endswith("[]")
-            values = [item.get(name) for item in found if isinstance(item, dict)]
-            found = [value for value in values if value is not None]
+        for name, each in names:
+            found = [
+                value for item in found if type(item) is dict and (value := item.get(name)) is not None
+            ]
             if each:
-                found = [item for value in found if isinstance(value, list) for item in value]
+                found = found[0] if len(found) == 1 and type(found[0]) is list else _items(found)
         return found
 
     return walk
+
+
+def _items(values: list[Any]) -> list[Any]:
+    return [item for value in values if type(value) is list for item in value]
 
 
 def _meant(steps: list[str]) -> str:
