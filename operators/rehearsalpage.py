@@ -11,6 +11,7 @@ from operators.rehearsal import KINDS, Counts, Report, add
 WIDTH, HEIGHT, EDGE = 1100, 220, 46  # of the chart, in units of its view box
 WIDEST = 28  # of a day's bars
 LABELS = 8  # days that are named
+APART = 14  # of two numbers beside the axis
 
 
 def page(report: Report) -> str:
@@ -48,9 +49,9 @@ def _tile(name: str, value: str, about: str) -> str:
 
 def _chart(days: Sequence[tuple[str, Counts]]) -> str:
     """Per day, upwards what appeared and downwards what disappeared. The table below says it in numbers."""
-    up = max(1, *(row.appeared for _, row in days))
-    down = max(1, *(row.disappeared for _, row in days))
-    scale = (HEIGHT - 40) / (up + down)
+    up = max(row.appeared for _, row in days)
+    down = max(row.disappeared for _, row in days)
+    scale = (HEIGHT - 40) / (up + down or 1)
     zero = 10 + up * scale
     step = (WIDTH - EDGE) / len(days)
     bar = min(WIDEST, step * 0.8)
@@ -74,6 +75,7 @@ def _chart(days: Sequence[tuple[str, Counts]]) -> str:
     axis = "".join(
         f'<text x="{EDGE - 8}" y="{y:.1f}" text-anchor="end">{text}</text>'
         for y, text in ((16, f"+{up:,}"), (zero + 4, "0"), (HEIGHT - 26, f"-{down:,}"))
+        if text == "0" or abs(y - zero - 4) > APART
     )
     return (
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="chart-name chart-about">'
@@ -97,7 +99,7 @@ def _rules(report: Report) -> str:
 
 def _held(report: Report) -> str:
     rows = [
-        (name, reason, f"{old:,}", f"{new:,}", f"{new - old:+,}")
+        (name, reason, f"{old:,}", f"{new:,}", f"{new - old:+,}" if new != old else "0")
         for name, row in report.compared.rules.items()
         for reason, (old, new) in sorted(row.held.items())
     ]

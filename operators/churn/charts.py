@@ -84,7 +84,7 @@ def columns(values: Sequence[tuple[str, float]], even: float, name: str, about: 
     """A column for each value, and a dashed line at `even`."""
     up = Scale(0, max([even, *(value for _, value in values)]) * 1.1, HEIGHT - BOTTOM, TOP)
     step = (WIDTH - LEFT - RIGHT) / max(1, len(values))
-    parts = [_grid(up, "{:.1f}")]
+    parts = [_grid(up, "{:.2f}")]
     for place, (label, value) in enumerate(values):
         x = round(LEFT + place * step + step * 0.15, 1)
         parts.append(

@@ -77,7 +77,8 @@ def _over_time(reports: Sequence[Metrics]) -> str:
         for one in reports
         if one.drifts
     ]
-    first, last = reports[0].at, reports[-1].at
+    drawn = [int(x) for line in lines for x, _ in line.points] or [reports[-1].at]
+    first, last = min(drawn), max(drawn)
     moments = [first + (last - first) * part // 4 for part in range(5)] if last > first else [first]
     chart = charts.over_time(
         lines, marks, [(moment, _day(moment)) for moment in moments], "Prequential AUC over time",
@@ -86,10 +87,11 @@ def _over_time(reports: Sequence[Metrics]) -> str:
     legend = "".join(
         f'<li class="{line.style}"><span></span>{escape(line.name)}</li>' for line in reversed(lines)
     )
+    if marks:
+        legend += '<li class="drift"><span></span>drift</li>'
     rows = [(line.name, *(f"{y:.3f}" for _, y in (line.points[0], line.points[-1]))) for line in lines]
-    return f'{chart}<ul class="legend">{legend}<li class="drift"><span></span>drift</li></ul>' + _table(
-        ("contestant", "first", "newest"), rows
-    )
+    table = _table(("contestant", "first", "newest"), rows)
+    return f'{chart}<ul class="legend">{legend}</ul>{table}'
 
 
 def _thinned(points: Sequence[tuple[int, Figures]]) -> list[tuple[float, float]]:
@@ -224,7 +226,7 @@ _STYLE = """
   --h2: #7048b0; --h3: #5f6b73; --h4: #0f7c8a; }
 @media (prefers-color-scheme: dark) { :root { --paper: #14171a; --card: #1c2126; --ink: #e8ebee; --soft:
   #a3adb6; --rule: #343b42; --main: #6cb2ff; --warm: #ffa366; --alert: #ff8ac0; --h0: #4fd0a8; --h1:
-  #e3c04f; --h2: #c0a0f5; --h3: #aab4bc; --h4: #62cfdc; }
+  #e3c04f; --h2: #c0a0f5; --h3: #aab4bc; --h4: #62cfdc; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, -apple-system,
   "Segoe UI", Roboto, sans-serif; }
@@ -274,8 +276,7 @@ tbody th { font-weight: 500; }
 summary { cursor: pointer; color: var(--soft); font-size: .85rem; margin-top: .5rem; }
 ol { padding-left: 1.2rem; margin: 0; }
 time { color: var(--soft); margin-right: .4rem; }
-@media print { body { background: #fff; }
-.tile, section { break-inside: avoid; }
+@media print { body { background: #fff; } .tile, section { break-inside: avoid; } }
 """
 
 _PAGE = """<!doctype html>
@@ -290,9 +291,9 @@ _PAGE = """<!doctype html>
 <p class="note">On the dashed line what was said is what happened; the larger a point, the more labels.</p>
 {calibration_table}</section>
 <section><h2>Lift by tenth, highest scores first</h2>{lift}</section>
-<section><h2>Feature weights</h2>{weights}
+<section><h2>Feature weights</h2>
 <p class="note">How far an input moves a score from the average, in log-odds; right: by being large.</p>
-</section>
+{weights}</section>
 <section><h2>Contestants, all labels</h2>{contestants}</section>
 <section><h2>Segments, champion, last third</h2>{segments}</section>
 </div>

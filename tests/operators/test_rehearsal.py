@@ -146,6 +146,8 @@ def test_the_page_escapes_what_customers_wrote_and_needs_no_network() -> None:
     assert "<script" not in page
     assert "&lt;script&gt;alert(1)" in page
     assert "http" not in page
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    assert style.count("{") == style.count("}") > 0
     assert "event: bad-value" in page
     assert report.differs
     assert "1 appeared" in "".join(rehearsalwords.summary(report))

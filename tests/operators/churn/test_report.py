@@ -49,6 +49,8 @@ class Reader(HTMLParser):
 def read(page: str) -> str:
     reader = Reader()
     reader.feed(page)
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    assert style.count("{") == style.count("}") > 0, "an open block swallows all rules after it"
     assert reader.open == []
     return reader.text
 
@@ -78,9 +80,11 @@ def test_a_page_of_a_single_report_or_of_a_name_like_markup_is_whole() -> None:
 def test_drift_is_marked_where_it_was_seen() -> None:
     quiet = [replace(one, drifts=[]) for one in reports()]
     assert 'class="mark"' not in report.page("shop", "churn", quiet)
+    assert 'class="drift"' not in report.page("shop", "churn", quiet)
     loud = [*quiet[:5], replace(quiet[5], drifts=["tree"]), *quiet[6:]]
     page = report.page("shop", "churn", loud)
     assert page.count('class="mark"') == 1
+    assert 'class="drift"' in page
     assert "the loss of tree changed (ADWIN)" in page
 
 
