@@ -230,6 +230,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         self._customers = Customers(
             self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts, (StateError,),
             _unpack_models(models) if models else (), _unpack_shown(shown) if shown else {},
+            self._run.outputs,
         )  # fmt: skip
         self._models = self._customers.models  # as they are in the store
         self._view = views.ShardView(counts, self._run.sources)

@@ -7,7 +7,7 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from copy import copy
 from typing import Any, Protocol
 from zlib import crc32
@@ -45,6 +45,7 @@ from operators.records import Core, Kept, Queue, Record
 from operators.reference import Reference, Table, key_of
 from operators.scores import Scores, Taken
 from operators.timers import Timers
+from schemas import topics
 from schemas.inbound import ConsentUpdated
 
 TIMERS_PER_CUT = 5_000
@@ -80,6 +81,8 @@ class Customers:
     """One shard's customers. `apply(pack)` returns the effects of a cut; `written` and `all_written`
     tell it which records have been written back.
 
+    Of output topics that are not among those `written` (codes) it may leave effects out.
+
     What makes a step raise is put aside with the error, and everything is as if it had not come. An error
     of the type `fatal`, which says that the state cannot be read, is nobody's fault and ends everything.
     """
@@ -95,6 +98,7 @@ class Customers:
         fatal: tuple[type[Exception], ...] = (),
         models: Iterable[Taken] = (),
         shown: dict[int, int] | None = None,
+        written: Container[int] = range(len(topics.OUTPUTS)),
     ) -> None:
         self._playbook = playbook
         self._shard = shard
@@ -115,6 +119,7 @@ class Customers:
         self._effects: list[Effect] = []
         self._profiles: dict[str, Effect] = {}  # of this cut, by customer
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
+        self._profiled = topics.PROFILES in written
         self._topics: dict[str, int] = {}  # place -> checksum of its topic
         self._journal = Journal(FILL, REFERENCE)
         # Generation of features -> those after this watermark know it.
@@ -510,6 +515,9 @@ class Customers:
         due_profile = core.alarms.get(profiles.ALARM, limit + 1)
         self._intents.fire(record, limit, watermark)
         if due_profile <= limit and self._profile_every:
+            profiles.told_of(record)
+            if not self._profiled:
+                return
             arrived = self._intents.arrived
             try:
                 self._profiles[record.id] = profiles.profile(self._playbook, record, due_profile, arrived)

@@ -45,9 +45,7 @@ def compile_path(path: str) -> Getter:
     def walk(properties: dict[str, Any]) -> list[Any]:
         found: list[Any] = [properties]
         for name, each in names:
-            found = [
-                value for item in found if type(item) is dict and (value := item.get(name)) is not None
-            ]
+            found = [value for item in found if type(item) is dict and (value := item.get(name)) is not None]
             if each:
                 found = found[0] if len(found) == 1 and type(found[0]) is list else _items(found)
         return found

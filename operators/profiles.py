@@ -47,6 +47,14 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
     return effects.profile(f"profile:{record.id}:{due}", body, arrived, "")
 
 
+def told_of(record: Record) -> None:
+    """The customer's profile of now goes out, or would: what it says of their score is no news any more."""
+    if record.has("churn"):
+        churn: Churn = record.part("churn")
+        if churn.scored is not None:
+            churn.told = churn.scored.churn
+
+
 def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:
     """The last profile of an id that is retired: it names the survivor and holds nothing of its own."""
     core: Core = record.part("core")
@@ -65,7 +73,6 @@ def _churn(record: Record) -> ChurnScore | None:
     score = churn.scored
     if score is None:
         return None
-    churn.told = score.churn
     return ChurnScore(
         probability=told.says(score, "churn_probability"),
         reasons=told.says(score, "churn_reasons"),

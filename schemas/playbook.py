@@ -158,12 +158,12 @@ class Channel(Section):
 class Churn(Section):
     """Who has churned: somebody with `least` purchases or more who does not buy within `horizon`.
 
-    `on`: the events that are purchases; `value`: the path of what one is worth. Customers are scored on
-    the events of `on` and `rescore`, and `every` so long; what asks for a score within `throttle` after the
-    last is answered together, at its end (`1m`, or `every` where that is less). A snapshot that waits for its
-    label is taken then, at most one in `apart` (the same as `every` where it is not given). `features`: what
-    else the models are told. The first of `contestants` is the first champion; another takes over when its log loss was
-    smaller by `margin` over `promote_after` labels.
+    `on`: the events that are purchases; `value`: the path of what one is worth. Customers are scored on the
+    events of `on` and `rescore`, and `every` so long; what asks for a score within `throttle` after the
+    last is answered together, at its end (`1m`, or `every` where that is less). A snapshot that waits for
+    its label is taken then, at most one in `apart` (the same as `every` where it is not given). `features`:
+    what else the models are told. The first of `contestants` is the first champion; another takes over when
+    its log loss was smaller by `margin` over `promote_after` labels.
     """
 
     on: list[str]

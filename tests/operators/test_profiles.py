@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import msgspec
 
+from operators.customers import Customers
 from operators.identity import customer_id
+from operators.operations import EVENT, Pack
+from operators.timers import Timers
 from schemas import topics
 from schemas.outbound import Profile
 from tests.events import at, consent, event, inputs, retail, run, track
 from tests.outcome import Outcome
-from tests.simulate import Simulation, cut_up
+from tests.simulate import Simulation, Store, cut_up
 
 SOON = retail(("profiles: {every: 1h}", "profiles: {every: 15m}"))
 ANN = {"user": "ann"}
@@ -72,6 +75,30 @@ def test_of_several_profiles_of_a_customer_in_one_cut_only_the_last_goes_out() -
         simulation.cut(step)
     (profile,) = told(simulation.finish().outcome())
     assert (profile.as_of, profile.features["views_24h"]) == (at(65), 3)
+
+
+def test_where_profiles_are_not_written_all_else_is_the_same() -> None:
+    """As in a replay that writes nothing: they cost the most of it, and nobody sees them."""
+    shop = retail()
+    day = 24 * 60
+    orders = [
+        track("Order Completed", days * day, order_id=f"o{days}", total=20, **ANN) for days in (0, 3, 40)
+    ]
+    found = []
+    for written in (range(len(topics.OUTPUTS)), ()):
+        store = Store({})
+        fold = Customers(shop, 0, store, Timers(lambda low, high: []), {}, written=written)
+        effects, before = [], -1
+        for number, days in enumerate(range(120), 1):
+            now = at(days * day)
+            mine = [(EVENT, ANN_ID, now, "shop.web/0", days, now, None, raw)
+                    for raw in orders if f'"o{days}"'.encode() in raw]  # fmt: skip
+            effects += fold.apply(Pack(0, number, now, before, 0, now, False, mine))
+            before = now
+        told_of = [it for it in effects if it.topic == topics.PROFILES]
+        found.append(([it for it in effects if it not in told_of], store[ANN_ID].encode()))
+        assert bool(told_of) == bool(written)
+    assert found[0] == found[1]
 
 
 def test_a_playbook_may_choose_the_features_or_have_no_profiles_at_all() -> None:

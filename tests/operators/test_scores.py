@@ -195,8 +195,8 @@ def test_every_mistake_of_the_section_is_listed() -> None:
     text = RETAIL.read_text()
     start, end = text.index("churn: #"), text.index("profiles: {every")
     section = (
-        "churn:\n  on: []\n  horizon: 0s\n  every: 7d\n  throttle: 8d\n  apart: week\n  least: 0\n  value: total\n"
-        "  features: [order_lifetime, last_search]\n  contestants: [ensemble]\n"
+        "churn:\n  on: []\n  horizon: 0s\n  every: 7d\n  throttle: 8d\n  apart: week\n  least: 0\n"
+        "  value: total\n  features: [order_lifetime, last_search]\n  contestants: [ensemble]\n"
     )
     bad = text[:start] + section + text[end:]
     bad = bad.replace("features:\n", "features:\n  churn_prior: {measure: orders, aggregate: count}\n", 1)
@@ -204,8 +204,8 @@ def test_every_mistake_of_the_section_is_listed() -> None:
         playbooks.load(bad)
     said = {mistake.path: mistake.problem for mistake in wrong.value.mistakes}
     assert said.keys() == {
-        "churn.on", "churn.horizon", "churn.throttle", "churn.apart", "churn.least", "churn.value", "churn.features",
-        "churn.contestants", "features.churn_prior",
+        "churn.on", "churn.horizon", "churn.throttle", "churn.apart", "churn.least", "churn.value",
+        "churn.features", "churn.contestants", "features.churn_prior",
     }  # fmt: skip
     problems = [it.problem for it in wrong.value.mistakes if it.path == "churn.features"]
     assert problems == [
