@@ -18,6 +18,11 @@ def measure(folder: Path, events: int, people: int, seconds: float, customers: l
         full = throughput.measure(folder, broker.bootstrap, events, people)
         least = floor.measure(folder, broker.bootstrap, events, people)
         live = latency.measure(folder, broker.bootstrap, 5000, seconds)
+        spine = (Path(__file__).parent / "spine.yaml").read_text()
+        small = {
+            "throughput": throughput.measure(folder, broker.bootstrap, events, people, "spine", spine),
+            "latency": latency.measure(folder, broker.bootstrap, 5000, seconds, "spine-latency", spine),
+        }
         recoveries = [latency.recovery(folder, broker.bootstrap, count) for count in customers]
     return {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
@@ -30,6 +35,7 @@ def measure(folder: Path, events: int, people: int, seconds: float, customers: l
         "throughput": full,
         "floor": least,
         "latency": live,
+        "spine": small,
         "recovery": recoveries,
     }
 

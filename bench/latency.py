@@ -12,14 +12,17 @@ from bench import traffic
 from bench.live import Load, Watch, consents
 from bench.scope import Scope
 
+PEOPLE = 20_000
 WARM = 8.0  # seconds at the start that do not count
 
 
-def measure(folder: Path, bootstrap: str, rate: int, seconds: float, people: int = 20_000) -> dict[str, Any]:
+def measure(
+    folder: Path, bootstrap: str, rate: int, seconds: float, name: str = "latency", text: str = ""
+) -> dict[str, Any]:
     """Percentiles over `seconds` at `rate` events a second, and the pauses of the snapshots."""
-    scope = Scope(folder, bootstrap, "latency")
-    scope.produce(consents(people))
-    with Watch(scope) as watch, Load(scope, rate, people, seconds + WARM + 30):
+    scope = Scope(folder, bootstrap, name, text=text)
+    scope.produce(consents(PEOPLE))
+    with Watch(scope) as watch, Load(scope, rate, PEOPLE, seconds + WARM + 30):
         worker = scope.start()
         time.sleep(WARM)
         since = time.time()

@@ -18,7 +18,8 @@ SOURCES = ("web", "app", "pos")
 
 
 class Scope:
-    """The retail playbook under a name of its own, in `folder`, on the broker at `bootstrap`."""
+    """A playbook under a name of its own, in `folder`, on the broker at `bootstrap`: the retail one unless
+    `text` is another."""
 
     def __init__(
         self,
@@ -28,11 +29,12 @@ class Scope:
         engine: str = "",
         sources: int = 3,
         currency: str = "USD",
+        text: str = "",
     ) -> None:
         self.folder = folder
         self.bootstrap = bootstrap
         self.config = folder / f"{name}.yaml"
-        text = retail().replace("scope: shop", f"scope: {name}", 1).replace("  crm: {}\n", "")
+        text = (text or retail()).replace("scope: shop", f"scope: {name}", 1).replace("  crm: {}\n", "")
         text = text.replace("currency: USD", f"currency: {currency}", 1)
         self.config.write_text(text + f"\nengine: {{{engine}}}\n")
         self.book = playbook.load(self.config.read_text())

@@ -9,9 +9,11 @@ from bench import traffic
 from bench.scope import Scope
 
 
-def measure(folder: Path, bootstrap: str, count: int, people: int) -> dict[str, Any]:
+def measure(
+    folder: Path, bootstrap: str, count: int, people: int, name: str = "throughput", text: str = ""
+) -> dict[str, Any]:
     """Work off `count` events of `people` that lie ready. Times are the worker's, start to end."""
-    scope = Scope(folder, bootstrap, "throughput", "idle: hold, epoch: 5s")
+    scope = Scope(folder, bootstrap, name, "idle: hold, epoch: 5s", text=text)
     scope.produce(traffic.events(count, people))
     scope.finish()
     found = scope.run()
