@@ -10,10 +10,9 @@ order of the partitions in the marker of the `order` topic.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -53,12 +52,21 @@ def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step], models: Mod
 
     Offsets in `ends` of places that are no inputs (moves, control, models) are ignored.
     """
-    places = list(inputs)
-    waiting = arrivals(playbook, inputs)
-    position = dict.fromkeys(places, 0)
-    resolver = Resolver(identities(playbook, Tables({}, {}, {}, {})), 1, Progress(received={}))
     shard = Shard(playbook, 0)
-    found: list[Effect] = []
+    found = list(fold(shard, playbook, inputs, cuts, models))
+    return Outcome(playbook, found, shard.store.everybody())
+
+
+def fold(
+    shard: Shard, playbook: Playbook, inputs: Inputs, cuts: Iterable[Step], models: Models = NO_MODELS
+) -> Iterator[Effect]:
+    """The effects of `replay` one by one, which leaves the customers in `shard`."""
+    places = list(inputs)
+    waiting = {
+        place: _coming(playbook, place, index, rows) for index, (place, rows) in enumerate(inputs.items())
+    }
+    ahead: dict[str, Arrival | None] = {place: next(rows, None) for place, rows in waiting.items()}
+    resolver = Resolver(identities(playbook, Tables({}, {}, {}, {})), 1, Progress(received={}))
     before = -1
     for number, step in enumerate(cuts, 1):
         events: list[Arrival] = [
@@ -66,20 +74,18 @@ def replay(playbook: Playbook, inputs: Inputs, cuts: Iterable[Step], models: Mod
             for offset, raw in models.get(number, ())
         ]
         for place in places:
-            start, end = position[place], step.ends.get(place, 0)
-            if end > start:
-                rows = waiting[place]
-                low, high = (bisect_left(rows, it, key=lambda one: one[2]) for it in (start, end))
-                events += rows[low:high]
-                position[place] = end
+            end = step.ends.get(place, 0)
+            while (arrival := ahead[place]) is not None and arrival[2] < end:
+                events.append(arrival)
+                ahead[place] = next(waiting[place], None)
         events.sort(key=lambda one: one[:3])
         named = [*places, models_place(playbook)]
         batch = Batch(number, step.watermark, before, step.last, 0, named, events)
         (pack,) = resolver.apply(batch)
         at_once = msgspec.structs.replace(pack, operations=_instantly(pack.operations, shard.store))
-        found += shard.apply(at_once)
+        yield from shard.apply(at_once)
+        shard.store.forget()
         before = step.watermark
-    return Outcome(playbook, found, shard.store)
 
 
 def models_place(playbook: Playbook) -> str:
@@ -99,27 +105,32 @@ def _instantly(operations: Iterable[Operation], store: Store) -> Iterator[Operat
 
 def arrivals(playbook: Playbook, inputs: Inputs) -> dict[str, list[Arrival]]:
     """Every record as the front sees it. What cannot be read takes the time of what was before it."""
+    return {
+        place: list(_coming(playbook, place, index, rows))
+        for index, (place, rows) in enumerate(inputs.items())
+    }
+
+
+def _coming(
+    playbook: Playbook, place: str, index: int, rows: Iterable[tuple[int, int, bytes]]
+) -> Iterator[Arrival]:
     known = Identifiers(playbook.policies, playbook.region)
-    kinds = {topic: kind for kind, topic in playbook.reference.items()}
-    found: dict[str, list[Arrival]] = {}
-    for index, (place, rows) in enumerate(inputs.items()):
-        found[place], newest = [], -1
-        kind = kinds.get(place.rpartition("/")[0])
-        for offset, arrived, raw in rows:
-            try:
-                if kind is None:
-                    at, keys = headers.read(raw, arrived, known)
-                    found[place].append((at, index, offset, EVENT, arrived, keys, raw))
-                else:
-                    # A record without a value: tests write its key behind a NUL.
-                    value, key = (None, raw[1:]) if raw[:1] == b"\0" else (raw, None)
-                    told = reference.read(kind, value, key, arrived)
-                    at = told.came
-                    found[place].append((at, index, offset, REFERENCE, arrived, told, b""))
+    kind = {topic: kind for kind, topic in playbook.reference.items()}.get(place.rpartition("/")[0])
+    newest = -1
+    for offset, arrived, raw in rows:
+        try:
+            if kind is None:
+                at, keys = headers.read(raw, arrived, known)
                 newest = max(newest, at)
-            except headers.BadHeader as bad:
-                found[place].append((newest, index, offset, BAD, arrived, (bad.reason, bad.detail), raw))
-    return found
+                yield at, index, offset, EVENT, arrived, keys, raw
+            else:
+                # A record without a value: tests write its key behind a NUL.
+                value, key = (None, raw[1:]) if raw[:1] == b"\0" else (raw, None)
+                told = reference.read(kind, value, key, arrived)
+                newest = max(newest, told.came)
+                yield told.came, index, offset, REFERENCE, arrived, told, b""
+        except headers.BadHeader as bad:
+            yield newest, index, offset, BAD, arrived, (bad.reason, bad.detail), raw
 
 
 def cut_up(playbook: Playbook, inputs: Inputs, deliveries: Iterable[Sequence[int]] = ()) -> list[Step]:
@@ -172,14 +183,33 @@ def identities(playbook: Playbook, tables: Tables) -> Identities:
     return Identities(playbook.scope, playbook.policies, *tables)
 
 
+MOST_DECODED = 20_000  # customers
+
+
 class Store(dict[str, Record]):
-    """A shard's customers. Only what was touched is written, as in a worker."""
+    """A shard's customers. Only what was touched is written, as in a worker, and what was written may be
+    forgotten."""
 
     def __init__(self, saved: Mapping[str, bytes]) -> None:
         super().__init__({id: records.decode(id, raw) for id, raw in saved.items()})
         self.saved = dict(saved)
         self.dropped = Record("")
         self._dirty: set[str] = set()
+
+    def get(self, id: str, default: Any = None, /) -> Any:
+        found = super().get(id)
+        if found is None and id in self.saved and id not in self._dirty:
+            found = self[id] = self.stored(id)
+        return default if found is None else found
+
+    def forget(self) -> None:
+        """Nothing must be unwritten."""
+        if len(self) > MOST_DECODED:
+            self.clear()
+
+    def everybody(self) -> dict[str, Record]:
+        """Likewise."""
+        return {id: records.decode(id, raw) for id, raw in self.saved.items()}
 
     def stored(self, id: str) -> Record | None:
         return records.decode(id, self.saved[id]) if id in self.saved else None
@@ -189,7 +219,8 @@ class Store(dict[str, Record]):
         self._dirty.add(record.id)
 
     def drop(self, id: str) -> None:
-        self.dropped = self.pop(id, Record(id))
+        self.dropped = self.get(id, Record(id))
+        self.pop(id, None)
         self._dirty.add(id)
 
     def write(self, part: int = 1) -> list[str]:
@@ -386,7 +417,7 @@ class Simulation:
     def outcome(self) -> Outcome:
         for shard in self.shards:
             shard.write()
-        found = {id: record for shard in self.shards for id, record in shard.store.items()}
+        found = {id: record for shard in self.shards for id, record in shard.store.everybody().items()}
         return Outcome(self.playbook, self.effects.values(), found)
 
     def _run(self, cut: Cut, lagging: Collection[int]) -> None:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from tests.brokers import RealBroker
 from tests.program import Program
 
+FAULTS = ("processes_stopped", "broker_stopped", "broker_killed", "disk_full")
 ROOM = 50_000  # bytes that a file may have when the disk is full
 
 
@@ -39,7 +40,12 @@ def faults(broker: RealBroker, stopped: float, away: float) -> Sequence[Fault]:
         broker.kill()
         broker.restart()
 
-    return [Fault(it.__name__, it) for it in (processes_stopped, broker_stopped, broker_killed, disk_full)]
+    return [
+        Fault(name, do)
+        for name, do in zip(
+            FAULTS, (processes_stopped, broker_stopped, broker_killed, disk_full), strict=True
+        )
+    ]
 
 
 def disk_full(run: Program) -> None:

@@ -13,13 +13,13 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer, TopicPartition
 
 from flows import kafka
 from flows import topics as making
@@ -41,7 +41,7 @@ GAVE_UP = "crashes in a row, giving up"
 class Scope:
     """Topics, playbook file and state directory of one scope. Leaving the `with` block kills what runs.
 
-    `engine` are settings of the playbook's engine section; every start draws another epoch length.
+    `engine` are settings for `playbook` in traffic.py; every start draws another epoch length.
     `partitions` is how many each input topic has.
     """
 
@@ -53,6 +53,7 @@ class Scope:
         self.state = folder / "state"
         self.config = folder / f"{self.name}.yaml"
         self._folder = folder
+        self._partitions = partitions
         self._engine = engine
         self._random = random.Random(seed)
         self.runs: list[Program] = []
@@ -63,6 +64,7 @@ class Scope:
             {"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
         )
         self._reader = kafka.consumer(brokers, self.name)
+        self._grouped = kafka.consumer(brokers, f"oncue-{self.name}")
         self._sent = 0
 
     def __enter__(self) -> Self:
@@ -74,6 +76,7 @@ class Scope:
         for run in self.runs:
             run.end()
         self._reader.close()
+        self._grouped.close()
 
     def send(self, messages: Sequence[Message]) -> None:
         """Bring to the broker; returns when it has all of them. Now and then a model is learnt."""
@@ -93,8 +96,8 @@ class Scope:
     def finish(self) -> None:
         making.finish(self.book, self.brokers)
 
-    def start(self, workers: int = 1, state: Path | None = None) -> Program:
-        return self._start("flows.cli", *self._command(workers, state))
+    def start(self, workers: int = 1, state: Path | None = None, more: Sequence[object] = ()) -> Program:
+        return self._start("flows.cli", *self._command(workers, state), *more)
 
     def start_doomed(self, place: str, count: int) -> Program:
         """One worker that kills itself when it passes the place for the `count`-th time."""
@@ -115,6 +118,14 @@ class Scope:
     def ordered(self) -> int:
         """How many records the order topic holds."""
         return kafka.bounds(self._reader, (topics.order(self.name), 0))[1]
+
+    def worked_off(self) -> int:
+        """How many records of the input are durably in the state, as the consumer group says."""
+        try:
+            places = [TopicPartition(topic, p) for topic in self.book.inputs for p in range(self._partitions)]
+            return sum(max(0, one.offset) for one in self._grouped.committed(places, 10))
+        except KafkaException:  # a broker that was just killed
+            return 0
 
     def complete(self, seconds: float = 180, workers: int = 1) -> Program:
         """Start, as often as it takes while an older worker still holds the lock, until the input ends."""
@@ -201,13 +212,15 @@ class Story:
 
 def kill_again_and_again(
     scope: Scope, messages: Sequence[Message], kills: int, seed: int, workers: int = 1, pace: float = 1.0,
-    life: float = 0.7, faults: Sequence[Fault] = (),
+    life: float = 0.7, faults: Sequence[Fault] = (), abreast: bool = False,
+    tell: Callable[[Story], None] = lambda story: None,
 ) -> Story:  # fmt: skip
     """Feed the scope and kill what runs, `kills` times at random moments, some in quick succession; then
     let it end. Each life gets a share of the events, some before it starts and some while it runs; the end
     of the input is announced before the last kill. `pace`: seconds in which a share is sent; `life`: how
     long it lives on average after its first cut. Of `faults` one happens in every sixth life or so, before
-    the kill."""
+    the kill. `abreast`: before a kill it must have worked off what was there two kills ago, so that all
+    kills fall into the work. `tell` hears of every end."""
     rng = random.Random(seed)
     story = Story()
     began = time.monotonic()
@@ -231,6 +244,12 @@ def kill_again_and_again(
                 rush = rng.choice((1, 2)) if rng.random() < 0.3 else 0
                 _await_cuts(scope, run, before + 2)
                 feed.allow((story.kills + 1) / (kills + 1))
+                while (
+                    abreast
+                    and run.running
+                    and scope.worked_off() < len(messages) * (story.kills - 1) / (kills + 1)
+                ):
+                    _live(run, 0.3)
                 _live(run, rng.expovariate(1 / life))
                 if faults and run.running and rng.random() < 1 / 6:
                     fault = rng.choice(faults)
@@ -246,6 +265,7 @@ def kill_again_and_again(
                 break  # it was quicker: the input had ended
             else:
                 _note(story, run)
+            tell(story)
         if not kills:
             feed.rest()
             scope.finish()

@@ -48,7 +48,6 @@ _SHORT = (
     ("window: 365d", "window: 3m"),
     ("profiles: {every: 1h}", "profiles: {every: 10s}"),
     ("horizon: 60d", "horizon: 12s"),
-    ("every: 7d", "every: 4s"),
 )
 # `hold`: these events are of long ago, an idle moment must not bring time to today. Small cuts, so that a
 # merge is under way for some of them.
@@ -58,10 +57,13 @@ _ENGINE = {
 }  # fmt: skip
 
 
-def playbook(scope: str, **engine: str) -> str:
-    """The retail playbook with everything sooner; `engine` settings on top of the usual ones."""
+def playbook(scope: str, examples_every: str = "4s", **engine: str) -> str:
+    """The retail playbook with everything sooner; `engine` settings on top of the usual ones. Churn examples
+    are of every customer again and again: the longer a run, the more there are for an event."""
     text = RETAIL.read_text()
-    for old, new in (("scope: shop", f"scope: {scope}"), *_SHORT):
+    for old, new in (
+        ("scope: shop", f"scope: {scope}"), ("every: 7d", f"every: {examples_every}"), *_SHORT
+    ):  # fmt: skip
         assert old in text, f"{RETAIL.name} no longer says {old!r}"
         text = text.replace(old, new)
     settings = ", ".join(f"{name}: {value}" for name, value in {**_ENGINE, **engine}.items())

@@ -2,14 +2,15 @@
 
 Read with a plain consumer: the input, the `order` topic (cuts that an incarnation appended after its
 successor had opened are void) and every output, committed records only. The oracle is
-`tests.simulate.replay`: one shard, no processes, merges that take no time. Then the newest checkpoints.
+`tests.simulate.fold`: one shard, no processes, merges that take no time. Then the newest checkpoints. What
+was compared is forgotten, so that millions of events fit into memory.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from flows.balance import balance
 from flows.steps import META
 from operators import order, patterns, records
 from operators.counts import Counts
+from operators.effects import Effect
 from operators.facts import feature_values
 from operators.operations import MoveBody
 from operators.playbook import Playbook
@@ -30,20 +32,23 @@ from operators.records import Record
 from operators.reference import Known
 from operators.resolve import Progress, shard_of
 from schemas import topics
+from schemas.churn import Example
+from schemas.outbound import Identity
 from state import reading
-from tests.outcome import Outcome
-from tests.simulate import Models, Step, models_place, replay
+from tests.simulate import Inputs, Models, Shard, Step, fold, models_place
 
 # What an oracle can foresee to the letter. Moves, ledger entries and commands are checked by their ids.
 DECIDED = (
     topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES, topics.PROFILES,
     topics.CHURN_EXAMPLES,
 )  # fmt: skip
-READING = 120  # seconds
+SILENT = 60  # seconds without a record, where there should be more
 _known = msgspec.msgpack.Decoder(Known).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 _move = msgspec.msgpack.Decoder(MoveBody).decode
+_identity = msgspec.json.Decoder(Identity).decode
+_example = msgspec.json.Decoder(Example).decode
 
 
 class Row(NamedTuple):
@@ -51,7 +56,14 @@ class Row(NamedTuple):
     arrived: int
     key: bytes
     value: bytes
-    headers: dict[str, bytes]
+    id: str  # ce_id; "" without
+
+
+class Foreseen(NamedTuple):
+    """What the oracle wants to see on a topic."""
+
+    key: bytes
+    body: bytes
 
 
 Place = tuple[str, int]
@@ -101,26 +113,54 @@ class Findings:
 def verify(book: Playbook, brokers: str, state: Path) -> Findings:
     """Compare a run that has come to its end with what it must have come to."""
     found = Findings()
-    inputs = read(brokers, book.inputs)
-    outputs = read(brokers, [topics.output(book.scope, code) for code in book.outputs])
     markers, cuts = _cuts(read(brokers, [topics.order(book.scope)]), found)
-    places = [(topic, p) for topic, p, _ in markers[0].partitions if topic in book.inputs]
     steps = _steps(markers, cuts)
-    _check_ends(found, book, inputs, outputs, steps)
-    outcome = replay(
-        book,
-        {f"{t}/{p}": [(row.offset, row.arrived, row.value) for row in inputs[t, p]] for t, p in places},
-        steps,
-        _models(book, brokers, steps),
-    )
+    inputs = {
+        f"{topic}/{partition}": [(row.offset, row.arrived, row.value) for row in rows]
+        for (topic, partition), rows in read(brokers, book.inputs).items()
+    }
     found.events = sum(map(len, inputs.values()))
-    _check_outputs(found, book, outputs, outcome)
-    _check_state(found, book, state / book.scope, outcome, cuts[-1][1].watermark)
+    ends = {place: rows[-1][0] + 1 if rows else 0 for place, rows in inputs.items()}
+    places = [f"{topic}/{p}" for topic, p, _ in markers[0].partitions if topic in book.inputs]
+    oracle = Oracle(
+        book, {place: inputs.pop(place) for place in places}, steps, _models(book, brokers, steps)
+    )
+    ends |= _check_outputs(found, book, brokers, oracle)
+    _check_ends(found, ends, steps)
+    _check_state(found, book, state / book.scope, oracle, cuts[-1][1].watermark)
     result = balance(book, brokers)
     total = sum(row["in"] for row in result.totals.values())
     found.ledger_balanced = result.balanced and total == found.events
     found.expect(found.ledger_balanced, f"the ledger says {result} of {found.events} events")
     return found
+
+
+class Oracle:
+    """What must have come out: `wanted` by topic and id, of profiles and moves also what the last says."""
+
+    def __init__(self, book: Playbook, inputs: Inputs, steps: list[Step], models: Models) -> None:
+        self.wanted: dict[int, dict[str, Foreseen]] = {code: {} for code in (*DECIDED, topics.MOVES)}
+        self.profiles: dict[str, str] = {}  # customer -> id of the last
+        self.identities: dict[str, str] = {}
+        self.labels = self.scored = self.triggers = 0
+        shard = Shard(book, 0)
+        for effect in fold(shard, book, inputs, steps, models):
+            if effect.topic in self.wanted:
+                self._note(effect)
+        self.customers: Mapping[str, bytes] = shard.store.saved
+
+    def _note(self, effect: Effect) -> None:
+        self.wanted[effect.topic][effect.id] = Foreseen(effect.key.encode(), effect.body)
+        if effect.topic == topics.PROFILES:
+            self.profiles[effect.key] = effect.id
+        elif effect.topic == topics.IDENTITIES:
+            told = _identity(effect.body)
+            self.identities[told.retired] = told.customer
+        elif effect.topic == topics.CHURN_EXAMPLES:
+            self.labels += 1
+            self.scored += _example(effect.body).version > 0
+        elif effect.topic == topics.TRIGGERS:
+            self.triggers += effect.type.startswith("oncue.trigger.")
 
 
 def _models(book: Playbook, brokers: str, steps: list[Step]) -> Models:
@@ -140,6 +180,16 @@ def _models(book: Playbook, brokers: str, steps: list[Step]) -> Models:
 
 def read(brokers: str, names: list[str]) -> Log:
     """Every committed record of the topics."""
+    log: Log = {}
+    for place, row in rows_of(brokers, names):
+        mine = log.setdefault(place, [])
+        if row is not None:
+            mine.append(row)
+    return log
+
+
+def rows_of(brokers: str, names: list[str]) -> Iterator[tuple[Place, Row | None]]:
+    """Likewise, one by one; each partition is named once before."""
     client = Consumer(
         {
             "bootstrap.servers": brokers, "group.id": "verify", "isolation.level": "read_committed",
@@ -147,32 +197,31 @@ def read(brokers: str, names: list[str]) -> Log:
             "fetch.wait.max.ms": 10, "log_level": 0,
         }
     )  # fmt: skip
-    log: Log = {}
     try:
         about = client.list_topics(timeout=10).topics
         places = [(name, p) for name in names for p in about[name].partitions]
-        log = {place: [] for place in places}
         for place in places:
             low, _ = client.get_watermark_offsets(TopicPartition(*place), 10)
             assert low == 0, f"{place} was trimmed"
+            yield place, None
         client.assign([TopicPartition(*place, 0) for place in places])
-        left, until = set(places), time.monotonic() + READING
+        left, until = set(places), time.monotonic() + SILENT
         while left:
-            assert time.monotonic() < until, f"no end of {left} within {READING} s"
+            assert time.monotonic() < until, f"nothing more of {left} for {SILENT} s"
             message: Any  # the stubs call every accessor optional
             for message in client.consume(5000, 0.1):
+                until = time.monotonic() + SILENT
                 place = message.topic(), message.partition()
                 error = message.error()
                 if error is not None:
                     assert error.code() == KafkaError._PARTITION_EOF, error.str()
                     left.discard(place)
                     continue
-                headers = dict(message.headers() or [])
+                id = next((text.decode() for name, text in message.headers() or () if name == "ce_id"), "")
                 key, value = message.key() or b"", message.value() or b""
-                log[place].append(Row(message.offset(), message.timestamp()[1], key, value, headers))
+                yield place, Row(message.offset(), message.timestamp()[1], key, value, id)
     finally:
         client.close()
-    return log
 
 
 def _cuts(log: Log, found: Findings) -> tuple[list[order.Opened], list[tuple[order.Opened, order.Cut]]]:
@@ -207,8 +256,9 @@ def _steps(markers: list[order.Opened], cuts: list[tuple[order.Opened, order.Cut
     ]
 
 
-def _check_ends(found: Findings, book: Playbook, inputs: Log, outputs: Log, steps: list[Step]) -> None:
-    """The cuts let in everything that was sent and every move, and never went back."""
+def _check_ends(found: Findings, there: Mapping[str, int], steps: list[Step]) -> None:
+    """The cuts let in everything that was sent and every move (`there`: where partitions of both end), and
+    never went back."""
     ends: dict[str, int] = {}
     watermark = -1
     for step in steps:
@@ -216,75 +266,66 @@ def _check_ends(found: Findings, book: Playbook, inputs: Log, outputs: Log, step
         found.expect(step.watermark >= watermark, f"{step} has an earlier watermark than the one before")
         ends.update(step.ends)
         watermark = step.watermark
-    moves = topics.output(book.scope, topics.MOVES)
-    for (topic, partition), rows in {**inputs, **outputs}.items():
-        if topic == moves or (topic, partition) in inputs:
-            place = f"{topic}/{partition}"
-            last = rows[-1].offset + 1 if rows else 0
-            found.expect(ends.get(place, 0) == last, f"{place} was let in up to {ends.get(place)} of {last}")
+    for place, last in there.items():
+        found.expect(ends.get(place, 0) == last, f"{place} was let in up to {ends.get(place)} of {last}")
 
 
-def _check_outputs(found: Findings, book: Playbook, outputs: Log, outcome: Outcome) -> None:
-    """Every output once, in the partition of its key, with the body that the oracle foresaw."""
-    scope = book.scope
-    got: dict[int, dict[str, Row]] = {}
-    for code, about in book.outputs.items():
-        mine = got[code] = {}
-        ids: Counter[str] = Counter()
-        for (topic, partition), rows in outputs.items():
-            if topic != topics.output(scope, code):
-                continue
-            for row in rows:
-                if "ce_id" not in row.headers:
-                    found.expect(code == topics.CONTROL, f"a record of somebody else in {topic}")
-                    continue
-                id = row.headers["ce_id"].decode()
-                ids[id] += 1
-                mine[id] = row
-                where = 0 if about.single else crc32(row.key) % book.engine.partitions
-                found.expect(where == partition, f"{id} of {row.key!r} is in {topic}/{partition}")
-        twice = (f"{about.name} {id}" for id, times in ids.items() if times > 1)
-        found.duplicated += found.count(twice, f"{about.name} came twice")
-        found.outputs += len(mine)
+def _check_outputs(found: Findings, book: Playbook, brokers: str, oracle: Oracle) -> dict[str, int]:
+    """Every output once, in the partition of its key, with the body that the oracle foresaw. Where the
+    partitions of moves end."""
+    codes = {topics.output(book.scope, code): code for code in book.outputs}
+    there: dict[int, set[str]] = {code: set() for code in book.outputs}
+    twice: list[str] = []
+    altered: dict[int, list[tuple[bytes, bytes]]] = {code: [] for code in DECIDED}
+    profiles: dict[bytes, str] = {}
+    moves: list[bytes] = []
+    ends: dict[str, int] = {}
+    for (topic, partition), row in rows_of(brokers, list(codes)):
+        code = codes[topic]
+        if code == topics.MOVES:
+            ends[f"{topic}/{partition}"] = 0 if row is None else row.offset + 1
+        if row is None:
+            continue
+        if not row.id:
+            found.expect(code == topics.CONTROL, f"a record of somebody else in {topic}")
+            continue
+        where = 0 if topics.OUTPUTS[code].single else crc32(row.key) % book.engine.partitions
+        found.expect(where == partition, f"{row.id} of {row.key!r} is in {topic}/{partition}")
+        if row.id in there[code]:
+            twice.append(f"{topics.OUTPUTS[code].name} {row.id}")
+        there[code].add(row.id)
+        if code == topics.MOVES:
+            moves.append(row.value)
+        elif code in DECIDED:
+            wanted = oracle.wanted[code].get(row.id)
+            if wanted is not None and wanted != (row.key, row.value):
+                altered[code].append((wanted.body, row.value))
+            if code == topics.PROFILES:
+                profiles[row.key] = row.id
+    found.duplicated += found.count(twice, "records came twice")
+    found.outputs = sum(map(len, there.values()))
     for code in DECIDED:
-        name = topics.OUTPUTS[code].name
-        wanted = {id: effect for id, effect in outcome.effects.items() if effect.topic == code}
-        found.lost += found.count(wanted.keys() - got[code].keys(), f"{name} are missing")
-        found.unexpected += found.count(got[code].keys() - wanted.keys(), f"{name} should not be there")
-        both = wanted.keys() & got[code].keys()
-        bad = (
-            (wanted[id].body, got[code][id].value)
-            for id in both
-            if (wanted[id].key.encode(), wanted[id].body) != (got[code][id].key, got[code][id].value)
-        )
-        found.altered += found.count(bad, f"{name} have another key or body than expected")
-    moves = {(body.number, body.loser, body.winner) for body in _moves(got[topics.MOVES].values())}
+        name, wanted_ids = topics.OUTPUTS[code].name, oracle.wanted[code].keys()
+        found.lost += found.count(wanted_ids - there[code], f"{name} are missing")
+        found.unexpected += found.count(there[code] - wanted_ids, f"{name} should not be there")
+        found.altered += found.count(altered[code], f"{name} have another key or body than expected")
+    moved = {(body.number, body.loser, body.winner) for body in map(_move, moves)}
     foreseen = {
         (body.number, body.loser, body.winner)
-        for body in (_move(e.body) for e in outcome.effects.values() if e.topic == topics.MOVES)
+        for body in (_move(it.body) for it in oracle.wanted[topics.MOVES].values())
     }
-    found.lost += found.count(foreseen - moves, "moves are missing")
-    found.unexpected += found.count(moves - foreseen, "moves should not be there")
-    found.expect("control:done" in got[topics.CONTROL], "the end was not announced")
-    # Of profiles only the last of a key is sure to be there, and foreseen.
-    told = {e.key: e.body for e in outcome.effects.values() if e.topic == topics.PROFILES}
-    last = {row.key.decode(): row.value for row in got[topics.PROFILES].values()}
-    found.lost += found.count(told.keys() - last.keys(), "profiles are missing")
-    found.unexpected += found.count(last.keys() - told.keys(), "profiles should not be there")
-    found.altered += found.count(
-        ((told[key], last[key]) for key in told.keys() & last.keys() if told[key] != last[key]),
-        "profiles are not as foreseen",
-    )
-    found.profiles = len(told)
-    found.merges = len(outcome.identities)
-    found.triggers, found.decisions = len(outcome.triggers), len(outcome.decisions)
-    found.dead_letters = len(outcome.dead_letters)
-    found.labels = len(outcome.examples)
-    found.scored_by_models = sum(one.version > 0 for one in outcome.examples.values())
-
-
-def _moves(rows: Iterable[Row]) -> Iterator[MoveBody]:
-    return (_move(row.value) for row in rows)
+    found.lost += found.count(foreseen - moved, "moves are missing")
+    found.unexpected += found.count(moved - foreseen, "moves should not be there")
+    found.expect("control:done" in there[topics.CONTROL], "the end was not announced")
+    last = {key.decode(): id for key, id in profiles.items()}
+    wrong = (key for key, id in oracle.profiles.items() if last.get(key) != id)
+    found.altered += found.count(wrong, "profiles are not the last of their customer")
+    found.profiles, found.merges = len(oracle.profiles), len(oracle.identities)
+    found.triggers, found.decisions = oracle.triggers, len(oracle.wanted[topics.DECISIONS])
+    found.dead_letters = len(oracle.wanted[topics.DEAD_LETTERS])
+    found.labels, found.scored_by_models = oracle.labels, oracle.scored
+    oracle.wanted.clear()
+    return ends
 
 
 @contextmanager
@@ -294,16 +335,16 @@ def _newest(folder: Path) -> Iterator[Any]:
         yield database
 
 
-def _check_state(found: Findings, book: Playbook, root: Path, outcome: Outcome, now: int) -> None:
+def _check_state(found: Findings, book: Playbook, root: Path, oracle: Oracle, now: int) -> None:
     """Every customer's record, timers and counts in the newest checkpoints, and the identity graph."""
-    _check_graph(found, root, outcome)
+    _check_graph(found, root, oracle)
     total: Counter[str] = Counter()
-    customers: dict[str, Record] = {}
+    customers: dict[str, bytes] = {}
     known: list[dict[bytes, Known]] = []
     for shard in range(book.engine.shards):
         with _newest(root / f"shard-{shard:02d}") as database:
             alarms: set[tuple[int, str]] = set()
-            mine: dict[str, Record] = {}
+            due: set[tuple[int, str]] = set()
             known.append({})
             for key, value in database.items():
                 if key[:1] == b"!" and key != META:
@@ -317,20 +358,21 @@ def _check_state(found: Findings, book: Playbook, root: Path, outcome: Outcome, 
                     known[-1][key] = _known(value)
                 else:
                     id = key[1:].decode()
-                    mine[id] = records.decode(id, value)
+                    customers[id] = value
+                    core = records.decode(id, value).part("core")
+                    if core.alarms:
+                        due.add((min(core.alarms.values()), id))
                     found.expect(shard_of(id, book.engine.shards) == shard, f"{id} is in shard {shard}")
-        due = {(min(core.alarms.values()), id) for id, core in _cores(mine) if core.alarms}
         found.expect(alarms == due, f"shard {shard}: timers {sorted(alarms ^ due)[:3]} are not as the rules")
-        customers.update(mine)
     found.expect(all(it == known[0] for it in known), "the shards know different reference data")
-    _compare(found, book, customers, outcome, now)
+    _compare(found, book, customers, oracle.customers, now)
     found.expect(total["held"] == 0, f"{total['held']} events are still held")
     sums = total["accepted"] + total["duplicate"] + total["dead_lettered"]
     found.expect(total["received"] == sums == found.events, f"{found.events} events became {dict(total)}")
     found.expect(total["dead_lettered"] == found.dead_letters, "dead letters are not what was counted")
 
 
-def _check_graph(found: Findings, root: Path, outcome: Outcome) -> None:
+def _check_graph(found: Findings, root: Path, oracle: Oracle) -> None:
     with _newest(root / "resolve") as graph:
         progress = _progress(graph.get(META))
         retired = {
@@ -338,24 +380,21 @@ def _check_graph(found: Findings, root: Path, outcome: Outcome) -> None:
             for key, value in graph.items()
             if key[:1] == b"r" and key != META
         }
-    found.expect(retired == outcome.identities, "the identity graph is not what was announced")
+    found.expect(retired == oracle.identities, "the identity graph is not what was announced")
     found.expect(progress.open_moves == [], f"moves {progress.open_moves[:3]} are still under way")
     found.expect(progress.moves == len(retired), f"{progress.moves} moves for {len(retired)} merges")
 
 
-def _cores(customers: dict[str, Record]) -> Iterator[tuple[str, records.Core]]:
-    return ((id, record.part("core")) for id, record in customers.items())
-
-
 def _compare(
-    found: Findings, book: Playbook, customers: dict[str, Record], outcome: Outcome, now: int
+    found: Findings, book: Playbook, customers: Mapping[str, bytes], expected: Mapping[str, bytes], now: int
 ) -> None:
     """Features, consents, open carts, and then everything else that is kept about a customer."""
     wrong: dict[str, list[str]] = {"features": [], "consents": [], "open carts": [], "state": [], "queue": []}
     carts = [rule for rule in book.rules.values() if rule.kind == "absence"]
-    for id in sorted(customers.keys() | outcome.customers.keys()):
-        mine = customers.get(id, Record(id))
-        theirs = records.decode(id, outcome.customers.get(id, Record(id)).encode())
+    nothing = Record("").encode()
+    for id in sorted(customers.keys() | expected.keys()):
+        mine = records.decode(id, customers.get(id, nothing))
+        theirs = records.decode(id, expected.get(id, nothing))
         known = feature_values(book, theirs, book.features, now)
         for name, value in feature_values(book, mine, book.features, now).items():
             if value != known[name]:
@@ -375,7 +414,7 @@ def _compare(
         found.count(ids, f"customers with other {what} than expected")
     found.customers_compared = len(customers)
     found.features_compared = len(customers) * len(book.features)
-    missing = [id for id in outcome.customers if id not in customers and _filled(outcome.customers[id])]
+    missing = (id for id in expected.keys() - customers.keys() if _filled(records.decode(id, expected[id])))
     found.count(missing, "customers are missing")
 
 
