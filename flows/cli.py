@@ -31,10 +31,13 @@ from flows import (
     worker,
 )
 from flows import broker as embedded
+from flows import copies as copying
 from flows import produce as producing
 from flows import topics as making
 from flows.archive import BadArchive
+from flows.copies import BadCopying
 from flows.deadletters import BadTransform
+from flows.ending import INTERRUPTED, TROUBLE
 from flows.export import BadExport
 from flows.kafka import Away, KafkaTrouble
 from flows.past import Remembered
@@ -91,6 +94,16 @@ def run(
         int | None,
         typer.Option(help="Which of --peers this is, from 0; else the one with this machine's name."),
     ] = None,
+    backup: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ONCUE_BACKUP", help="Copy the state there while running: a folder, any URL of fsspec."
+        ),
+    ] = None,
+    backup_every: Annotated[str, typer.Option(help="How often, such as 5m.")] = "5m",
+    backup_keep: Annotated[
+        int | None, typer.Option(min=1, help="Delete all but so many backups there.")
+    ] = None,
     telemetry_port: TelemetryPort = None,
     telemetry_host: TelemetryHost = "127.0.0.1",
     ready_within: ReadyWithin = 30.0,
@@ -104,7 +117,9 @@ def run(
         raise typer.BadParameter("--workers are on this machine, --peers on several: choose one of the two")
     cluster = parse_peers(peers, peer) if peers is not None else None
     telemetry = settings(telemetry_port, telemetry_host, ready_within, stuck_after, log_format)
-    it = worker.open_run(config, brokers, state, on_gap, telemetry)
+    it = worker.open_run(
+        config, brokers, state, on_gap, telemetry, copying.copying(backup, backup_every, backup_keep)
+    )
     worker.prepare(it, cluster.number if cluster else None)
     restarts = again.restarts_so_far()
 
@@ -116,7 +131,7 @@ def run(
     if code == worker.AGAIN:
         log.say("an input topic has new partitions; starting again")
         anew()
-    if code == worker.INTERRUPTED:
+    if code == INTERRUPTED:
         code = again.after_interruption(it, restarts, code)
     raise typer.Exit(code)
 
@@ -147,7 +162,7 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")], as_js
     else:
         for one in found:
             show.playbook(one)
-    raise typer.Exit(worker.TROUBLE if any(one["mistakes"] for one in found) else 0)
+    raise typer.Exit(TROUBLE if any(one["mistakes"] for one in found) else 0)
 
 
 @app.command()
@@ -380,6 +395,7 @@ def main() -> None:
         app()
     except (
         BadArchive,
+        BadCopying,
         BadExport,
         BadPeers,
         BadPlaybook,
@@ -391,10 +407,10 @@ def main() -> None:
         StateError,
     ) as error:
         log.say(error, "ERROR")
-        sys.exit(worker.INTERRUPTED if isinstance(error, Away) else worker.TROUBLE)
+        sys.exit(INTERRUPTED if isinstance(error, Away) else TROUBLE)
     except OSError as error:
         log.say(f"{error.filename or ''}: {error.strerror or error}", "ERROR")
-        sys.exit(worker.TROUBLE)
+        sys.exit(TROUBLE)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from flows.ending import explain
 from flows.kafka import KafkaTrouble
 from flows.telemetry import log
 from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
 from flows.telemetry.settings import BadTelemetry, settings
-from flows.worker import explain
 from operators import playbook
 from schemas.churn import Command, Model
 from state.errors import StateError

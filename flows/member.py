@@ -6,7 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
-from flows import replay
+from flows import copies, replay
 from flows.supervise import follow_parent
 from flows.telemetry.members import of_member
 from flows.worker import open_run, work
@@ -16,7 +16,7 @@ def main() -> int:
     config, brokers, state, on_gap, addresses, index, rate = sys.argv[1:]
     threading.Thread(target=follow_parent, daemon=True).start()
     telemetry, beat = of_member()
-    live = open_run(Path(config), brokers, Path(state), on_gap, telemetry)
+    live = open_run(Path(config), brokers, Path(state), on_gap, telemetry, copies.of_member())
     return work(replay.take_up(live, int(rate)), addresses.split(";"), int(index), beat=beat)
 
 

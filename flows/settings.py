@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows.copies import Copies, Copying
 from flows.placing import place
 from flows.plan import Plan
 from flows.routing import spread
@@ -33,6 +34,7 @@ class Run:
     state: Path
     on_gap: str = "stop"
     telemetry: Settings = field(default_factory=Settings)
+    copying: Copying | None = None
     plan: Plan | None = None
     sequencer: Callable[..., Any] | None = None  # makes the sequencer, where it is not the live one
     rate: int = 0  # events a second at most; 0: as fast as it goes
@@ -42,7 +44,7 @@ class Run:
     again: bool = False  # this end is for a new start, because an input topic has grown
     others: int = 0  # cuts that are to be repeated with another playbook, after this end
     newest: bytes | None = None  # the sequencer's last snapshot, in the process that has it
-    failure: BaseException | None = None  # the first that left our code, in this process
+    failing: Callable[[BaseException], None] = lambda error: None  # is told of what leaves our code
 
     def __post_init__(self) -> None:
         engine = self.playbook.engine
@@ -50,6 +52,8 @@ class Run:
         self.watching = Watching(self.telemetry)
         self.timings = self.watching.timings
         self.directory = Directory(self.state, self.scope)
+        figures = self.watching.figures
+        self.copies = Copies(self.directory.root, self.copying, figures) if self.copying else None
         self.playbook, self.slots = place(self.directory.root, self.text)
         self.shard_keys = spread("shard", engine.shards)
         self.history_keys = spread("history", engine.shards) if self.playbook.history else []

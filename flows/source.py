@@ -312,6 +312,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if resume.number > self._settled:
             self._settled = resume.number
             self._durable.keep(resume.number, resuming.encode(resume))
+            if self._run.copies is not None:
+                self._run.copies.durable()
         if self._run.plan is None:
             self._group.commit(resuming.offsets_of(self._run, resume))
 

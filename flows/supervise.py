@@ -14,11 +14,13 @@ import sys
 import time
 
 from flows.again import Restarts, wait_for_broker
+from flows.copies import for_member
+from flows.ending import CRASHED, INTERRUPTED, TROUBLE
 from flows.peers import Peers
 from flows.settings import Run
 from flows.telemetry import log
 from flows.telemetry.members import Members
-from flows.worker import AGAIN, CRASHED, INTERRUPTED, TROUBLE
+from flows.worker import AGAIN
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 
@@ -94,7 +96,7 @@ def _start(
             ],
             stdin=subprocess.PIPE,  # closes when this process dies, however it dies
             pass_fds=[lock, beat],
-            env={**os.environ, **more},
+            env={**os.environ, **more, **for_member(run.copying)},
         )
         for index, (more, beat) in zip(numbers, prepared, strict=True)
     ]  # fmt: skip

@@ -1,5 +1,5 @@
-"""In a cluster Bytewax loses the exception that ended a worker, and says that a thread of its own panicked.
-So each is noted where it leaves our code."""
+"""Bytewax makes a panic of the exception that ends a worker, and in a cluster it loses it. So each is told
+where it leaves our code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CALLED = ("next_batch", "on_batch", "on_notify", "on_eof", "write_batch", "snap
 
 
 def telling(run: Run, build: Callable[[], T]) -> T:
-    """What `build` makes; `run.failure` will have the first exception that the making or a method raises."""
+    """What `build` makes; `run.failing` is told of every exception that the making or a method raises."""
 
     def noting(method: Callable[..., Any]) -> Callable[..., Any]:
         def noted(*given: Any) -> Any:
@@ -22,7 +22,7 @@ def telling(run: Run, build: Callable[[], T]) -> T:
             except StopIteration:  # the end of the input
                 raise
             except BaseException as error:
-                run.failure = run.failure or error
+                run.failing(error)
                 raise
 
         return noted

@@ -16,10 +16,10 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
 
 from flows import kafka
-from flows.archive import BadArchive
+from flows.copies import Copying
 from flows.customer import topology
-from flows.kafka import Away, Interrupted, KafkaTrouble
-from flows.orderlog import Superseded
+from flows.ending import TROUBLE, Ending, explain
+from flows.kafka import KafkaTrouble
 from flows.plan import FILE as REPLAY
 from flows.resume import conclude
 from flows.routing import BESIDE_SOURCE, worker_of
@@ -28,20 +28,15 @@ from flows.telemetry import log
 from flows.telemetry.settings import Settings
 from operators import playbook
 from operators.compatible import differences, linking
-from operators.identity import BrokenGraph
 from schemas import topics
 from state.errors import StateError
 from state.verify import history_folders
 
 RECOVERY_PARTITIONS = 4
-LOST = "thread panic"  # what Bytewax says when the connection to another worker breaks
 PATIENCE = 120.0  # seconds that a peer waits for the first one to make the state directory
-# Exit codes. After all but TROUBLE the same command continues.
-CRASHED = 1  # the same command continues
-TROUBLE = 2  # something that a person has to mend
+# Exit codes, as those in flows/ending.py. After both the same command continues.
 CLOCK_WENT_BACK = 75
 AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
-INTERRUPTED = 77  # the broker is away, or broke off what was under way
 
 
 def prepare(run: Run, peer: int | None = None) -> None:
@@ -131,6 +126,8 @@ def work(
         health.check("order", lambda: "the order is not open yet")  # until the sequencer has its own
     for rule in run.playbook.rules:
         run.watching.figures.count("oncue.triggers", 0, rule)  # seen before the first goes out
+    ending = Ending()
+    run.failing = ending.tell
     with run.watching.on(run.scope, members == 1, beat):
         try:
             if addresses is None or members == 1:
@@ -138,9 +135,12 @@ def work(
             else:
                 cluster_main(flow, addresses, index, epoch_interval=epoch, recovery_config=recovery)
         except BaseException as error:
-            return explain(run.failure or run.directory.trouble() or error)
+            ending.close()
+            return explain(run.directory.trouble() or error) if ending.code is None else ending.code
         finally:
             run.timings.write()
+            if run.copies is not None:
+                run.copies.close()
     conclude(run)
     if run.others and not run.stop.is_set():
         log.say(
@@ -160,24 +160,6 @@ def _stores(run: Run, members: int, index: int) -> frozenset[str]:
     return frozenset(name for name, key in keys.items() if worker_of(key, members) == index)
 
 
-def explain(error: BaseException) -> int:
-    """Print what a person needs of an error that ended the dataflow; the exit code."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, Interrupted | Away):
-            log.say(cause, "ERROR")
-            return INTERRUPTED
-        if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive):
-            log.say(cause, "ERROR")
-            return TROUBLE
-        cause = cause.__cause__ or cause.__context__
-    if LOST in str(error):
-        log.say("the other workers of this run are gone", "ERROR")
-        return CRASHED
-    log.defect(error)
-    return CRASHED
-
-
 def _watch_the_clock(anew: Callable[[], NoReturn]) -> None:
     ahead = time.time() - time.monotonic()
     while True:
@@ -190,12 +172,13 @@ def _watch_the_clock(anew: Callable[[], NoReturn]) -> None:
 
 
 def open_run(
-    config: Path, brokers: str, state: Path, on_gap: str = "stop", telemetry: Settings | None = None
-) -> Run:
+    config: Path, brokers: str, state: Path, on_gap: str = "stop", telemetry: Settings | None = None,
+    copying: Copying | None = None,
+) -> Run:  # fmt: skip
     """A run of the playbook at `config`. Raises OSError, BadPlaybook."""
     text = config.read_text()
     telemetry = telemetry or Settings()
-    run = Run(playbook.load(text, str(config)), text, brokers, state, on_gap, telemetry)
+    run = Run(playbook.load(text, str(config)), text, brokers, state, on_gap, telemetry, copying)
     about = {"oncue.worker": telemetry.worker} if telemetry.worker else {}
     log.use(telemetry.log_format, **{"oncue.scope": run.scope}, **about)
     return run

@@ -137,6 +137,11 @@ class Place:
             raise StateError(f"{what} {self.url}: {error or type(error).__name__}") from None
 
 
+def check(url: str) -> None:
+    """Raises StateError when this can never be a place, whatever the network says."""
+    _open(url)
+
+
 def scopes(url: str) -> list[str]:
     """The scopes that have backups at a URL."""
     fs, root = _open(url.rstrip("/"))

@@ -212,13 +212,13 @@ class Story:
 
 def kill_again_and_again(
     scope: Scope, messages: Sequence[Message], kills: int, seed: int, workers: int = 1, pace: float = 1.0,
-    life: float = 0.7, faults: Sequence[Fault] = (), abreast: bool = False,
+    life: float = 0.7, faults: Sequence[Fault] = (), lives: float = 6, abreast: bool = False,
     tell: Callable[[Story], None] = lambda story: None,
 ) -> Story:  # fmt: skip
     """Feed the scope and kill what runs, `kills` times at random moments, some in quick succession; then
     let it end. Each life gets a share of the events, some before it starts and some while it runs; the end
     of the input is announced before the last kill. `pace`: seconds in which a share is sent; `life`: how
-    long it lives on average after its first cut. Of `faults` one happens in every sixth life or so, before
+    long it lives on average after its first cut. Of `faults` one happens in one of so many `lives`, before
     the kill. `abreast`: before a kill it must have worked off what was there two kills ago, so that all
     kills fall into the work. `tell` hears of every end."""
     rng = random.Random(seed)
@@ -251,7 +251,7 @@ def kill_again_and_again(
                 ):
                     _live(run, 0.3)
                 _live(run, rng.expovariate(1 / life))
-                if faults and run.running and rng.random() < 1 / 6:
+                if faults and run.running and rng.random() < 1 / lives:
                     fault = rng.choice(faults)
                     story.faults[fault.name] += 1
                     fault.do(run)

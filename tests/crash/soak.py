@@ -28,7 +28,7 @@ RESULT = ROOT / "bench" / "results" / "soak.json"
 
 
 def soak(
-    events: int, kills: int, workers: int, partitions: int, seed: int, wanted: Collection[str]
+    events: int, kills: int, workers: int, partitions: int, seed: int, wanted: Collection[str], lives: float
 ) -> dict[str, Any]:
     messages = traffic(events, seed, partitions)
     settings = {"cut_events": "1000", "examples_every": f"{max(4000, events * MS_PER_EVENT // 12)}ms"}
@@ -48,8 +48,9 @@ def soak(
     ):
         what = [it for it in faults(broker, stopped=30, away=60) if it.name in wanted]
         story = kill_again_and_again(
-            scope, messages, kills, seed, workers, pace=3.0, life=1.5, faults=what, abreast=True, tell=tell
-        )
+            scope, messages, kills, seed, workers, pace=3.0, life=1.5, faults=what, lives=lives, abreast=True,
+            tell=tell,
+        )  # fmt: skip
         del messages
         print(f"comparing, after {story.seconds:.0f} s", file=sys.stderr, flush=True)
         began = time.monotonic()
@@ -84,8 +85,11 @@ def main() -> int:
     asked.add_argument(
         "--faults", nargs="*", choices=FAULTS, default=FAULTS, help="none of them: kill -9 and nothing else"
     )
+    asked.add_argument("--lives", type=float, default=6, help="in one of so many something else happens")
     given = asked.parse_args()
-    result = soak(given.events, given.kills, given.workers, given.partitions, given.seed, given.faults)
+    result = soak(
+        given.events, given.kills, given.workers, given.partitions, given.seed, given.faults, given.lives
+    )
     text = json.dumps(result, indent=2)
     print(text)
     RESULT.parent.mkdir(parents=True, exist_ok=True)

@@ -43,8 +43,8 @@ def backed_up(shop: Scope, place: Path, beyond: int = 0) -> dict:
     return made
 
 
-def running(shop: Scope) -> Program:
-    run = shop.start()
+def running(shop: Scope, *more: object, workers: int = 1) -> Program:
+    run = shop.start(workers, more=more)
     until(lambda: not run.running or any(shop.state.glob("*/points/sequence")), "a durable point", 60)
     assert run.running, run.said
     return run
@@ -53,23 +53,50 @@ def running(shop: Scope) -> Program:
 def test_another_machine_takes_over_from_a_backup_made_while_events_came(shop: Scope, tmp_path: Path) -> None:
     messages = traffic(6_000, seed=11)
     with Feed(shop, messages, 2_000) as feed:
-        feed.allow(0.4)
+        feed.allow(0.2)
         run = running(shop)
         first = backed_up(shop, tmp_path / "place")
-        feed.allow(0.7)
+        feed.allow(0.4)
         second = backed_up(shop, tmp_path / "place", first["cut"])
-        before = shop.ordered()
+        feed.allow(0.5)
+        lost(shop, run)
+        assert 0 < second["sent"] < second["files"]
+        (restored,) = oncue("restore", tmp_path / "place", "--state", shop.state)
+        assert (restored["name"], restored["cut"]) == (second["name"], second["cut"])
+
+        place = tmp_path / "another"
+        run = running(shop, "--backup", place, "--backup-every", "100ms", "--backup-keep", 3, workers=2)
+        before = copied(run, place, beyond=second["cut"])
+        feed.allow(0.8)
+        after = copied(run, place, beyond=before)
         feed.allow(0.9)
-        until(lambda: not run.running or shop.ordered() > before + 3, "more cuts after the backup", 60)
-        run.kill()
-        shutil.rmtree(shop.state)  # the machine is gone
+        lost(shop, run)
         feed.rest()
-    assert 0 < second["sent"] < second["files"]
-    (restored,) = oncue("restore", tmp_path / "place", "--state", shop.state)
-    assert (restored["name"], restored["cut"]) == (second["name"], second["cut"])
+    (restored,) = oncue("restore", place, "--state", shop.state)
+    assert restored["cut"] >= after
     shop.finish()
     shop.complete()
     exact(shop, 6_000)
+
+
+def copied(run: Program, place: Path, beyond: int) -> int:
+    """The cut of a copy that the run made of itself, later than `beyond`."""
+
+    def newest() -> int:
+        cuts = [int(path.stem.rpartition("-")[2]) for path in place.glob("*/backups/*.json")]
+        return max([cut for cut in cuts if cut > beyond], default=0)
+
+    until(lambda: not run.running or newest(), f"a copy as of a cut after {beyond}", 60)
+    assert run.running, run.said
+    return newest()
+
+
+def lost(shop: Scope, run: Program) -> None:
+    """Its machine is gone, after more cuts."""
+    before = shop.ordered()
+    until(lambda: not run.running or shop.ordered() > before + 3, "more cuts", 60)
+    run.end()
+    shutil.rmtree(shop.state)
 
 
 def test_a_damaged_checkpoint_is_found_and_undone_by_going_back_one(shop: Scope) -> None:

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -28,11 +29,20 @@ def schema(name: str) -> Any:
     return json.loads(gzip.decompress((HERE / f"{name}.schema.json.gz").read_bytes()))
 
 
-def overlay(name: str) -> dict[tuple[str, str], Any]:
-    """What kustomize makes of an overlay, by kind and name."""
+def overlay(name: str, component: str = "") -> dict[tuple[str, str], Any]:
+    """What kustomize makes of an overlay, and of a component in it, by kind and name."""
     if shutil.which("kubectl") is None:
         pytest.skip("no kubectl on PATH, which builds the overlays")
-    folder = DEPLOY / "kubernetes" / "overlays" / name
+    with TemporaryDirectory() as copy:
+        shutil.copytree(DEPLOY / "kubernetes", copy, dirs_exist_ok=True)
+        folder = Path(copy) / "overlays" / name
+        if component:
+            with (folder / "kustomization.yaml").open("a") as file:
+                file.write(f"components: [../../components/{component}]\n")
+        return _built(folder)
+
+
+def _built(folder: Path) -> dict[tuple[str, str], Any]:
     done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {(it["kind"], it["metadata"]["name"]): it for it in yaml.safe_load_all(done.stdout)}

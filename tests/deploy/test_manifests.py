@@ -72,6 +72,20 @@ def test_each_overlay_is_as_kubernetes_wants_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["one", "three"])
+def test_a_pod_that_backs_up_is_told_where_and_may_go_there(name: str) -> None:
+    built = overlay(name, "backup")
+    for manifest in built.values():
+        check_kind(manifest)
+    container = built["StatefulSet", "oncue"]["spec"]["template"]["spec"]["containers"][0]
+    accepts(container["args"])
+    assert {"--backup-every=5m", "--backup-keep=288"} <= set(container["args"])
+    (where,) = (it for it in container["env"] if it["name"] == "ONCUE_BACKUP")
+    assert where["valueFrom"]["secretKeyRef"] == {"name": "oncue-backup", "key": "url"}
+    (rule,) = built["NetworkPolicy", "oncue-backup"]["spec"]["egress"]
+    assert [port["port"] for port in rule["ports"]] == [443]
+
+
+@pytest.mark.parametrize("name", ["one", "three"])
 def test_a_pod_may_do_no_more_than_it_needs(name: str) -> None:
     pod = overlay(name)["StatefulSet", "oncue"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
