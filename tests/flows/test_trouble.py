@@ -43,7 +43,6 @@ def test_every_command_says_so_when_the_broker_is_not_there(mock: Broker, scoped
     scope = scoped(mock)
     lines = scope.folder / "events.jsonl"
     lines.write_bytes(STORY[0] + b"\n")
-    began = time.monotonic()
     programs = [
         scope.oncue(*command, "--brokers", NOBODY)
         for command in (
@@ -57,7 +56,6 @@ def test_every_command_says_so_when_the_broker_is_not_there(mock: Broker, scoped
     ]
     for program in programs:
         refused(program, NOBODY, "--brokers", "runs and can be reached", code=INTERRUPTED)
-    assert time.monotonic() - began < 25  # six at once, on a busy machine
     assert not scope.state.exists()
 
 
@@ -237,14 +235,20 @@ def test_a_broker_that_is_away_for_a_while_loses_nothing_and_fires_nothing(
     """While it is away, orders are placed that the shop can only bring to Kafka afterwards."""
     scope = scoped(own, wait="6s", idle="follow", idle_delay="500ms", settle="3s")
     program = scope.run()
-    names = [f"u{n}" for n in range(20)]
-    for name in names:
-        scope.send(
-            live(consent(0, id=f"c-{name}", user=name)),
-            live(track("Product Added", 0, id=f"a-{name}", user=name, cart_id=name, product_id="p")),
+    for again in range(10):  # carts that were filled too long before the outage are abandoned already
+        names = [f"u{again}-{n}" for n in range(20)]
+        began = time.monotonic()
+        scope.send(*(live(consent(0, id=f"c-{name}", user=name)) for name in names))
+        carts = (
+            live(track("Product Added", 0, id=f"a-{name}", user=name, cart_id=name, product_id="p"))
+            for name in names
         )
-    until(lambda: scope.known(names[-1], program), "the last of them in a checkpoint")
-    own.pause()
+        scope.send(*carts)
+        until(lambda: scope.known(names[-1], program), "the last of them in a checkpoint")  # noqa: B023
+        own.pause()
+        if time.monotonic() - began < 5:
+            break
+        own.resume()
     try:
         orders = [
             live(track("Order Completed", 0, id=f"o-{name}", user=name, cart_id=name, order_id=name, total=1))
@@ -257,12 +261,13 @@ def test_a_broker_that_is_away_for_a_while_loses_nothing_and_fires_nothing(
     finally:
         own.resume()
     shop.join()
-    triggers = scope.await_records("triggers", 1, program)
-    assert [record.body["key"] for record in triggers] == names[:1], "only the cart that nobody paid for"
+    scope.await_records("triggers", 20 * again + 1, program)
     scope.finish()
     assert program.wait() == 0, program.said
     assert program.said == ""
-    assert len(scope.records("triggers")) == 1
+    keys = [record.body["key"] for record in scope.records("triggers")]
+    assert {*keys} & {*names} == {*names[:1]}, "only the cart that nobody paid for"
+    assert len(keys) == 20 * again + 1
     assert scope.records("decisions") == []
     said = scope.ask("ledger", "--json", "--config", scope.config, "--brokers", own.bootstrap)
-    assert f'"accepted": {3 * len(names) - 1}' in said
+    assert f'"accepted": {40 * again + 59}' in said
