@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from flows.telemetry import log
 
 EVERY = {True: 0.25, False: 5.0}  # seconds between updates, on a terminal and elsewhere
 FORGET = 10.0  # seconds over which the speed is measured
@@ -20,7 +21,8 @@ class Bar:
         self._total = max(1, total)
         self._what = what
         self._console = Console(stderr=True)
-        self._every = EVERY[self._console.is_terminal]
+        self._draws = self._console.is_terminal and log.format_used() == "text"
+        self._every = EVERY[self._draws]
         self._bar: Progress | None = None
         self._marks: list[tuple[float, int]] = []
         self._next = 0.0
@@ -29,7 +31,7 @@ class Bar:
         now = time.monotonic()
         if now < self._next:
             return
-        if not self._marks and not self._console.is_terminal:
+        if not self._marks and not self._draws:
             self._marks = [(now, done)]
             self._next = now + self._every
             return
@@ -38,10 +40,10 @@ class Bar:
         since, before = self._marks[0]
         rate = (done - before) / (now - since) if now > since else 0.0
         said = describe(done, self._total, rate, watermark)
-        if self._console.is_terminal:
+        if self._draws:
             self._draw(done, said)
         else:
-            print(f"{self._what}: {100 * done / self._total:.1f} %, {said}", file=sys.stderr, flush=True)
+            log.say(f"{self._what}: {100 * done / self._total:.1f} %, {said}")
 
     def close(self) -> None:
         if self._bar is not None:

@@ -44,6 +44,7 @@ class Asked:
     transform: Path | None = None
     customers: Path | None = None
     publish: str = ""
+    telemetry: Settings = field(default_factory=Settings)
     said: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,13 +63,14 @@ def begin(asked: Asked) -> Run:
     """
     text = asked.config.read_text()
     book = playbook.load(text, str(asked.config))
+    log.use(asked.telemetry.log_format, **{"oncue.scope": book.scope})
     root = Directory(asked.state, book.scope).root
     found = planning.read(root)
     if found is None:
         found = plan(asked, book)
     else:
         planning.check_same(root, found, asked.said, book.hash)
-    run = make(text, book, asked.brokers, asked.state, found)
+    run = make(text, book, asked.brokers, asked.state, found, asked.telemetry)
     if asked.customers is not None and not (root / selection.KEYS).exists():
         keys = selection.choose(book, asked.brokers, found, selection.read_lines(asked.customers))
         root.mkdir(parents=True, exist_ok=True)
@@ -129,7 +131,7 @@ def take_up(run: Run, rate: int) -> Run:
     if found is None:
         return run
     made = make(run.text, run.playbook, run.brokers, run.state, found, run.telemetry)
-    made.telemetry, made.rate, made.progress = run.telemetry, rate, Bar(found.events)
+    made.rate, made.progress = rate, Bar(found.events)
     return made
 
 

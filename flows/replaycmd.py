@@ -16,6 +16,8 @@ from flows import replay as replaying
 from flows.plan import EVENT_TIME, LIVE
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.replay import SHADOW, Asked
+from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
+from flows.telemetry.settings import settings
 from operators import playbook
 
 
@@ -59,6 +61,11 @@ def replay(
         typer.Option("--compare", help="At the end list what the live run decided differently, and why."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The comparison as plain JSON.")] = False,
+    telemetry_port: TelemetryPort = None,
+    telemetry_host: TelemetryHost = "127.0.0.1",
+    ready_within: ReadyWithin = 30.0,
+    stuck_after: StuckAfter = 60.0,
+    log_format: LogFormat = "text",
 ) -> None:
     """Work a range of the input off again, with state and topics of its own. The same command continues
     after any stop."""
@@ -76,6 +83,7 @@ def replay(
         transform,
         customers,
         publish,
+        settings(telemetry_port, telemetry_host, ready_within, stuck_after, log_format),
     )
     if dry_run:
         _estimate(asked, as_json)

@@ -13,6 +13,7 @@ from flows import plan as planning
 from schemas import topics
 from tests.brokers import EmbeddedBroker
 from tests.events import consent, event, track
+from tests.flows.collector import Port
 from tests.flows.conftest import Maker
 from tests.flows.running import Record, Scope, committed
 from tests.program import Program, until
@@ -100,18 +101,21 @@ def test_it_decides_the_same_again_on_topics_of_its_own(shop: Scope) -> None:
     assert "holds a replay" in run.said
 
 
-def test_killed_it_goes_on_with_the_same_command(shop: Scope) -> None:
+def test_killed_it_goes_on_with_the_same_command_and_shows_how_it_is(shop: Scope) -> None:
     live = decided(shop, shop.name)
     state = shop.folder / "killed"
     for _ in range(2):
         before = {*state.glob("*/resolve/ckpt-*")}
-        program = replay(shop, "killed", "--rate", 60)
+        program = replay(shop, "killed", "--rate", 60, "--telemetry-port", 0, "--log-format", "json")
         until(
             lambda: {*state.glob("*/resolve/ckpt-*")} - before or not program.running,  # noqa: B023
             "a checkpoint",
         )
         assert program.running, program.said
+        port = Port(program)
+        until(lambda: port.value("oncue_events_total", oncue_scope=shop.name), "events")  # noqa: B023
         program.kill()
+        assert {json.loads(line)["oncue.scope"] for line in program.said.splitlines()} == {shop.name}
     assert decided(shop, completed(shop, "killed")) == live
 
 
