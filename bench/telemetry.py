@@ -1,21 +1,23 @@
 """What telemetry costs: the same input worked off with and without it, side by side, in CPU time.
 
 A busy machine makes wall clocks and single runs worthless: what else runs changes even the CPU time that
-the same work takes. So all variants of a round run at the same time, what counts is the ratio of their CPU
-times from the first turn on, and of that the median over the rounds. Snapshots are left out: how many there
-are depends on the wall clock.
+the same work takes. So each variant runs at the same time as one without telemetry, what counts is the
+ratio of their CPU times from the first turn on, and of that the median over the rounds, with the interval
+that holds the true median in 95 of 100 cases, however the ratios are distributed. Snapshots are left out:
+how many there are depends on the wall clock.
 
 `metrics`: the port, scraped every 5 s, and OTLP metrics every 5 s. `traces`: that and traces of the 1 % of
-the events that carry a sampled `traceparent`. The collector throws all away. `--before CHECKOUT` adds the
-program of another checkout, which must have `start_cpu_s` in its timings.
+the events that carry a sampled `traceparent` (`--followed N`: one in N). The collector throws all away.
+`--before CHECKOUT` adds the program of another checkout, which must have `start_cpu_s` in its timings.
 
-`python -m bench.telemetry --rounds 7 --events 40000`
+`python -m bench.telemetry --rounds 15 --events 30000`
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import re
 import subprocess
@@ -36,7 +38,6 @@ from deploy.kafka.broker import KafkaBroker
 from flows import kafka
 
 EVERY = 5.0  # seconds
-FOLLOWED = 100  # one event in so many
 ROOT = Path(__file__).parents[1]
 
 
@@ -59,14 +60,14 @@ def collector() -> Iterator[str]:
     server.shutdown()
 
 
-def produce(scope: Scope, count: int, people: int) -> None:
+def produce(scope: Scope, count: int, people: int, followed: int) -> None:
     producer = kafka.producer(scope.bootstrap, **{"linger.ms": 20, "compression.type": "lz4"})
     for number, (source, key, value) in enumerate(traffic.events(count, people)):
         traced = [("traceparent", f"00-{number + 1:032x}-{number + 1:016x}-01")]
         while True:
             try:
                 producer.produce(
-                    scope.inputs[source], value, key, headers=traced if number % FOLLOWED == 0 else None
+                    scope.inputs[source], value, key, headers=traced if number % followed == 0 else None
                 )
                 break
             except BufferError:
@@ -105,11 +106,26 @@ class Run:
         return float(timings["cpu_s"] - timings["start_cpu_s"])
 
 
+def median(ratios: list[float]) -> dict[str, float]:
+    """Of the ratios, in percent more than 1, with its 95 % interval: order statistics, for which each ratio
+    is above the true median or below it like a coin."""
+    found = sorted(100 * (ratio - 1) for ratio in ratios)
+    count, edge, chance = len(found), 0, 0.0
+    while (chance := chance + math.comb(count, edge) / 2**count) <= 0.025:
+        edge += 1
+    edge = max(0, edge - 1)
+    middle = (found[(count - 1) // 2] + found[count // 2]) / 2
+    return {
+        "median": round(middle, 2), "from": round(found[edge], 2), "to": round(found[-1 - edge], 2),
+    }  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=40_000)
+    parser.add_argument("--events", type=int, default=30_000)
     parser.add_argument("--people", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--followed", type=int, default=100)
     parser.add_argument("--before", type=Path)
     asked = parser.parse_args()
     found: dict[str, list[float]] = {}
@@ -128,33 +144,26 @@ def main() -> None:
         if asked.before:
             variants["before"] = (asked.before, [], {})
         for number in range(asked.rounds):
-            scopes = {}
-            for name in variants:
-                scope = scopes[name] = Scope(
-                    Path(folder), broker.bootstrap, f"{name}-{number}", "idle: hold, epoch: 1h"
-                )
-                produce(scope, asked.events, asked.people)
-                scope.finish()
-            names = list(variants)[number % len(variants) :] + list(variants)[: number % len(variants)]
-            runs = {
-                name: Run(scopes[name], *variants[name], Path(folder) / f"{name}-{number}.log")
-                for name in names
-            }
-            while [run for run in runs.values() if not run.over()]:
-                time.sleep(0.1)
-            for name, run in runs.items():
-                found.setdefault(name, []).append(run.cost() * 1e6 / asked.events)
-            line = {name: round(costs[-1], 1) for name, costs in found.items()}
-            print(json.dumps({"round": number, "cpu_us_per_event": line}), file=sys.stderr, flush=True)
-    ratios = {
-        name: sorted(round(it / off - 1, 4) for it, off in zip(costs, found["off"], strict=True))
-        for name, costs in found.items()
-    }
-    print(
-        json.dumps(
-            {"more_than_off": ratios, "median": {k: v[len(v) // 2] for k, v in ratios.items()}}, indent=2
-        )
-    )
+            for variant in list(variants)[1:]:
+                pair = ["off", variant] if number % 2 else [variant, "off"]
+                runs = {}
+                for name in pair:
+                    scope = Scope(
+                        Path(folder), broker.bootstrap, f"{name}-{variant}-{number}", "idle: hold, epoch: 1h"
+                    )
+                    produce(scope, asked.events, asked.people, asked.followed)
+                    scope.finish()
+                    runs[name] = scope
+                log = {name: Path(folder) / f"{name}-{variant}-{number}.log" for name in pair}
+                started = {name: Run(runs[name], *variants[name], log[name]) for name in pair}
+                while [run for run in started.values() if not run.over()]:
+                    time.sleep(0.1)
+                costs = {name: run.cost() * 1e6 / asked.events for name, run in started.items()}
+                found.setdefault(variant, []).append(costs[variant] / costs["off"])
+                line = {name: round(cost, 1) for name, cost in costs.items()}
+                print(json.dumps({"round": number, "cpu_us_per_event": line}), file=sys.stderr, flush=True)
+    more = {name: {**median(ratios), "rounds": len(ratios)} for name, ratios in found.items()}
+    print(json.dumps({"percent_more_than_off": more}, indent=2))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ FILL_COMMAND = "fill"  # the key on `control` of what history says of new featur
 
 
 class Pack(msgspec.Struct, array_like=True, gc=False):
-    """One cut's operations for one shard. `arrived`: broker time (ms) of the cut's newest record. `traces`
-    as in a batch, of this pack's events."""
+    """One cut's operations for one shard. `arrived`: broker time (ms) of the cut's newest record. `traces`:
+    which of the operations are on events that are followed, by their place in the list, and with which
+    traceparent."""
 
     shard: int
     number: int
@@ -26,7 +27,7 @@ class Pack(msgspec.Struct, array_like=True, gc=False):
     arrived: int
     last: bool
     operations: list[Operation]
-    traces: dict[str, str] | None = None
+    traces: dict[int, str] | None = None
 
 
 class MoveBody(msgspec.Struct, array_like=True, gc=False):
