@@ -1,7 +1,9 @@
-"""Where Bytewax sends a key, and key names that spread shards evenly.
+"""Where Bytewax sends a key, and key names that spread the work evenly.
 
 Bytewax 0.21 gives a key to worker SipHash-1-3(key, zero keys) modulo workers. Shard i gets a name whose
-hash is i modulo `shards`, so that 8 shards spread evenly over 1, 2, 4 and 8 workers.
+hash is i modulo `shards`, so that shards spread evenly over every number of workers that divides them, and
+over three; but every eighth goes to the next worker. Worker 0 has the source and resolve, too, and packs
+what goes to the others: with 2 workers it has 3 of 8 shards, with 3 two, with 4 one, with 8 none.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 # Bytewax builds a source's only partition on worker 0. This name's hash divides by every number up to 16,
 # so the step that gets it sits there too, and batches are not pickled on their way to it.
 BESIDE_SOURCE = "scope.467066"
+
+THREES = (1, 2, 0, 1, 2, 1, 2, 0)  # the i-th shard's place among three workers, repeated
 
 _MASK = (1 << 64) - 1
 
@@ -49,11 +53,17 @@ def worker_of(key: str, workers: int) -> int:
 
 
 def spread(prefix: str, count: int) -> list[str]:
-    """`count` key names, the i-th of which hashes to i modulo `count`."""
+    """`count` key names, each with a hash that puts it where it belongs."""
     names = []
     for index in range(count):
+        wanted = {count: index + 1 if index % 8 == 0 and count >= 8 else index}
+        if count % 3:
+            wanted[3] = THREES[index % 8]
         salt = 0
-        while worker_of(name := f"{prefix}-{index:02d}.{salt}", count) != index:
+        while any(
+            worker_of(name := f"{prefix}-{index:02d}.{salt}", workers) != its
+            for workers, its in wanted.items()
+        ):
             salt += 1
         names.append(name)
     return names
