@@ -116,8 +116,16 @@ class Scope:
         return run
 
     def ordered(self) -> int:
-        """How many records the order topic holds."""
-        return kafka.bounds(self._reader, (topics.order(self.name), 0))[1]
+        """How many records the order topic holds, as soon as the broker says so."""
+
+        def asked() -> list[int]:
+            try:
+                return [kafka.bounds(self._reader, (topics.order(self.name), 0))[1]]
+            except KafkaTrouble:  # a broker that was just killed, or stood still
+                return []
+
+        found: list[int] = until(asked, "the broker's answer", FLUSH)
+        return found[0]
 
     def worked_off(self) -> int:
         """How many records of the input are durably in the state, as the consumer group says."""
@@ -282,16 +290,9 @@ def kill_again_and_again(
 def _await_cuts(scope: Scope, run: Program, wanted: int) -> None:
     """Return when `order` holds so many records, or the run has ended."""
     try:
-        until(lambda: not run.running or _has_ordered(scope, wanted), f"{wanted} records in order", 60)
+        until(lambda: not run.running or scope.ordered() >= wanted, f"{wanted} records in order", 60)
     except AssertionError as late:
         raise AssertionError(f"{late}; it said: {run.autopsy()}") from None
-
-
-def _has_ordered(scope: Scope, wanted: int) -> bool:
-    try:
-        return scope.ordered() >= wanted
-    except KafkaTrouble:  # a broker that was just killed
-        return False
 
 
 def _end(scope: Scope, run: Program) -> int:

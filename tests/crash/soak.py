@@ -33,8 +33,12 @@ def soak(
     messages = traffic(events, seed, partitions)
     settings = {"cut_events": "1000", "examples_every": f"{max(4000, events * MS_PER_EVENT // 12)}ms"}
     began = time.monotonic()
+    told_of: list[str] = []
 
     def tell(story: Story) -> None:
+        for surprise in story.surprises[len(told_of) :]:
+            told_of.append(surprise)
+            print(f"nobody asked for it to end: {surprise}", file=sys.stderr)
         minutes, seconds = divmod(round(time.monotonic() - began), 60)
         faulty = "".join(f", {name} {count}" for name, count in story.faults.items())
         print(

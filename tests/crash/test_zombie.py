@@ -25,11 +25,11 @@ def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
         yield scope
 
 
-def running(scope: Scope, messages: list[Message]) -> Program:
+def running(scope: Scope, messages: list[Message], workers: int = 1) -> Program:
     """A run that has kept a checkpoint and written to every partition of its output: before that, its
     transactional producers may still be opening, and would fence whoever opened them meanwhile."""
     scope.send(messages)
-    run = scope.start()
+    run = scope.start(workers)
     until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint", 60)
     until(lambda: all_written(scope) or not run.running, "output in every partition", 60)
     assert run.running, run.said
@@ -45,26 +45,34 @@ def all_written(scope: Scope) -> bool:
         client.close()
 
 
+def freeze(run: Program) -> None:
+    """It and its workers, as when their machine is paused."""
+    pids = run.process.pid, *run.members()
+    os.killpg(run.process.pid, signal.SIGSTOP)
+    until(lambda: all(map(frozen, pids)), "the processes stand still")
+
+
 def frozen(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-@pytest.mark.parametrize("state", ["copied", "empty"])
-def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: Path, state: str) -> None:
+@pytest.mark.parametrize(("state", "workers"), [("copied", 2), ("empty", 1)])
+def test_a_zombie_notices_its_successor_and_adds_nothing(
+    shop: Scope, tmp_path: Path, state: str, workers: int
+) -> None:
     messages = traffic(6_000, seed=2)
-    zombie = running(shop, messages[:2_000])
+    zombie = running(shop, messages[:2_000], workers)
     shop.send(messages[2_000:4_000])  # so that it has something in its hands
-    zombie.signal(signal.SIGSTOP)
-    until(lambda: frozen(zombie.process.pid), "the process stands still", 10)
+    freeze(zombie)
 
     elsewhere = tmp_path / "elsewhere"
     if state == "copied":
         shutil.copytree(shop.state, elsewhere)
     before = shop.ordered()
-    successor = shop.start(state=elsewhere)
+    successor = shop.start(workers, elsewhere)
     assert goes_on(shop, successor, before + 2), successor.said
 
-    zombie.signal(signal.SIGCONT)
+    os.killpg(zombie.process.pid, signal.SIGCONT)
     shop.send(messages[4_000:])
     assert zombie.wait(60) == 2, zombie.said
     assert "another oncue took over" in zombie.said
@@ -80,8 +88,7 @@ def test_a_zombie_notices_its_successor_and_adds_nothing(shop: Scope, tmp_path: 
 def test_a_zombie_that_wakes_up_after_the_end_adds_nothing(shop: Scope, tmp_path: Path) -> None:
     messages = traffic(4_000, seed=3)
     zombie = running(shop, messages)
-    zombie.signal(signal.SIGSTOP)
-    until(lambda: frozen(zombie.process.pid), "the process stands still", 10)
+    freeze(zombie)
     own, shop.state = shop.state, tmp_path / "elsewhere"
     shop.finish()
     shop.complete()
