@@ -65,7 +65,7 @@ COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-ex
 	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
 lock:
-	$(COMPILE) --extra dev -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --extra parquet -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-run.lock pyproject.toml
 	$(COMPILE) --only-build-deps --all-build-deps -o requirements-build.lock pyproject.toml
 

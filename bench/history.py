@@ -1,7 +1,8 @@
 """`python -m bench.history`: what it costs to keep history, in CPU time and bytes an event.
 
 The events of `bench/traffic.py`, already resolved, are shared out to the shards of leaves and appended in
-cuts of `--every`; then everything is compacted, as it is in time by itself, and customers are read back.
+cuts of `--every`; then everything is compacted, as it is in time by itself, and customers are read back. At
+last all of it is folded, as if it had become too old, with the measures of the retail playbook.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from pathlib import Path
 from time import perf_counter, process_time
 
 from bench.fold import operations
+from flows.playbooks import retail
+from operators import playbook
+from operators.folding import Folding, Sweep
 from operators.history import appended, by_leaf, events, shard_of
 from operators.operations import Operation, Pack
 from state.store import Store
@@ -50,12 +54,23 @@ def measure(count: int, people: int, every: int, folder: Path) -> dict[str, floa
         store.checkpoint(number, 0)
     pause = process_time() - checked
     size = sum(file.stat().st_size for file in folder.glob("*/live/*.sst"))
+    leaves = len({op[6] for op in ops})
     dice, found = random.Random(1), 0
     wanted = [f"anonymous_id:cookie-{dice.randrange(people)}-0" for _ in range(1000)]
     reading = process_time()
     for leaf in wanted:
         found += sum(1 for _ in events(stores[shard_of(leaf, SHARDS)], leaf))
     read = process_time() - reading
+    book = playbook.load(retail())._replace(keep=1)
+    beginning = process_time()
+    foldings = [Folding(book, Sweep(), {}) for _ in stores]
+    for store, folding in zip(stores, foldings, strict=True):
+        while folding.step(store, store.write, at + 1000, every) and not folding.progress.over:
+            pass
+    folded = process_time() - beginning
+    for store in stores:
+        store.compact()
+    left = sum(file.stat().st_size for file in folder.glob("*/live/*.sst"))
     return {
         "share, us an event": sharing * 1e6 / count,
         "append, us an event": appending * 1e6 / count,
@@ -65,6 +80,9 @@ def measure(count: int, people: int, every: int, folder: Path) -> dict[str, floa
         "checkpoint, ms a shard": pause * 1e3 / SHARDS,
         "read, us a leaf": read * 1e6 / len(wanted),
         "read, us an event": read * 1e6 / max(1, found),
+        "fold, us an event": folded * 1e6 / count,
+        "events a leaf": count / leaves,
+        "bytes a leaf, folded": left / leaves,
     }
 
 

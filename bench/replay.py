@@ -3,7 +3,8 @@
 On a real broker on this machine: a year of UCI Online Retail as one event a line (see
 `bench/online_retail.py`), worked off from nothing; and made-up traffic, worked off live and then again in
 both orders, for the speed and for what was decided differently. Times are of whole processes, from their
-start to their end.
+start to their end. `--memory EVENTS` measures only how much memory a replay of so many made-up events
+takes as it goes on.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import Any
 from bench import online_retail, results, traffic
 from bench.scope import Scope
 from deploy.kafka.broker import KafkaBroker
-from flows import compare, plan
+from flows import compare, plan, resume
 from flows.plan import EVENT_TIME, LIVE
+from state import points
 
 
 def replay(scope: Scope, name: str, *more: str) -> tuple[float, float]:
@@ -36,6 +38,40 @@ def replay(scope: Scope, name: str, *more: str) -> tuple[float, float]:
         check=True,
     )  # fmt: skip
     return time.perf_counter() - began, processor() - used
+
+
+def memory(folder: Path, bootstrap: str, count: int, people: int) -> dict[str, Any]:
+    """Resident memory (MB) of a replay in event-time order, at each twentieth of its events."""
+    scope = Scope(folder, bootstrap, "memory", "idle: hold")
+    scope.produce(traffic.events(count, people))
+    began, used = time.perf_counter(), processor()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "replay", "--config", str(scope.config), "--brokers",
+         scope.bootstrap, "--state", str(folder / "replayed"), "--output", "none"],
+    )  # fmt: skip
+    root, inputs = folder / "replayed" / scope.book.scope, set(scope.book.inputs)
+    curve: dict[int, float] = {}
+    most = 0.0
+    while run.poll() is None:
+        time.sleep(0.2)
+        known = points.read(root / "points", points.SEQUENCE) if (root / "points").exists() else []
+        status = Path(f"/proc/{run.pid}/status").read_text() if run.poll() is None else ""
+        resident = next((int(it.split()[1]) for it in status.splitlines() if it.startswith("VmRSS")), 0)
+        most = max(most, resident / 1e3)
+        if known and resident:
+            offsets = resume.decode(known[-1][1]).offsets
+            done = sum(at for name, at in offsets.items() if name.rpartition("/")[0] in inputs)
+            curve.setdefault(round(20 * done / count) * count // 20, round(resident / 1e3))
+    if run.returncode:
+        raise RuntimeError(f"the replay ended with exit code {run.returncode}")
+    return {
+        "events": count,
+        "people": people,
+        "seconds": round(time.perf_counter() - began, 1),
+        "cpu_us": round((processor() - used) * 1e6 / count, 1),
+        "resident_mb": curve,
+        "most_mb": round(most),
+    }
 
 
 def processor() -> float:
@@ -77,17 +113,26 @@ def against_live(folder: Path, bootstrap: str, count: int, people: int) -> dict[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--file", type=Path, required=True, help="UCI Online Retail as CSV, gzipped")
+    parser.add_argument("--file", type=Path, help="UCI Online Retail as CSV, gzipped")
+    parser.add_argument("--memory", type=int, metavar="EVENTS", help="only how much memory so many take")
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=2, help="for Online Retail")
     parser.add_argument("--lines", type=int, help="of Online Retail; all of them unless given")
     asked = parser.parse_args()
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    if asked.memory:
+        with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder, KafkaBroker() as broker:
+            found = memory(Path(folder), broker.bootstrap, asked.memory, asked.people)
+        results.keep("replay-memory", {"machine": machine, **found})
+        return
+    if not asked.file:
+        parser.error("--file or --memory")
     with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder, KafkaBroker() as broker:
         year = retail(Path(folder), broker.bootstrap, asked.file, asked.workers, asked.lines)
         made_up = against_live(Path(folder), broker.bootstrap, asked.events, asked.people)
     found = {
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "machine": machine,
         "unexplained_differences": made_up["unexplained"],
         "online_retail_s": year["seconds"],
         "ratio_to_live": round(made_up[f"{EVENT_TIME}_events_per_s"] / made_up["live_events_per_s"], 2),

@@ -2,7 +2,7 @@
 
 JSON lines (`.jsonl`, also `.jsonl.gz`): an event a line; or an object with `value` (the event, or its text)
 and, as far as they are known, `offset`, `timestamp` (ms, when the broker got it) and `key`. Parquet: a row
-an event, columns of the same names; needs pyarrow (pip install 'oncue[parquet]').
+an event, columns of the same names; needs pyarrow (pip install 'pyarrow>=17').
 
 Without offsets the records of a partition are numbered from 0, over all its files.
 """
@@ -237,7 +237,7 @@ def _parquet(file: Path) -> Iterator[Row]:
         from pyarrow import parquet
     except ImportError:
         raise BadArchive(
-            f"{file}: reading Parquet needs pyarrow. Install it with: pip install 'oncue[parquet]'"
+            f"{file}: reading Parquet needs pyarrow. Install it with: pip install 'pyarrow>=17'"
         ) from None
     try:
         opened = parquet.ParquetFile(file)

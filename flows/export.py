@@ -101,9 +101,7 @@ def _parquet(file: Path, book: Playbook, names: Collection[str]) -> Iterator[Wri
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise BadExport(
-            "Parquet needs pyarrow: pip install 'oncue[parquet]'; or write .csv or .jsonl"
-        ) from None
+        raise BadExport("Parquet needs pyarrow: pip install 'pyarrow>=17'; or write .csv or .jsonl") from None
     kinds = {"whole": pyarrow.int64(), "number": pyarrow.float64(), "text": pyarrow.string()}
     schema = pyarrow.schema(
         [

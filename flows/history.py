@@ -1,4 +1,5 @@
-"""The step that keeps history: every event under its leaf; and fills features that came later from it."""
+"""The step that keeps history: every event under its leaf; fills features that came later from it, and folds
+what is older than is to be kept."""
 
 from __future__ import annotations
 
@@ -14,13 +15,14 @@ from flows.telemetry.figures import Point
 from operators.customers import learn
 from operators.effects import Effect
 from operators.filling import Filling, Progress
+from operators.folding import Folding, Sweep
 from operators.history import appended
 from operators.operations import REFERENCE, Pack
 from operators.reference import Known, Reference
 from state.store import Store
 
 FORMAT = 1
-FILLING = b"!filling"
+FILLING, FOLDING = b"!filling", b"!folding"
 _pack = msgspec.msgpack.Encoder().encode
 
 
@@ -42,6 +44,9 @@ _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
 _unpack = msgspec.msgpack.Decoder(About).decode
 
 
+_unpack_sweep = msgspec.msgpack.Decoder(Sweep).decode
+
+
 def folder(shard: int) -> str:
     """The name of a shard's store in the state directory."""
     return f"history-{shard:02d}"
@@ -49,6 +54,11 @@ def folder(shard: int) -> str:
 
 def about(raw: bytes | None) -> About | None:
     return None if raw is None else _unpack(raw)
+
+
+def sweep(raw: bytes | None) -> Sweep:
+    """How far a shard's events are folded."""
+    return _unpack_sweep(raw) if raw else Sweep()
 
 
 class History(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int, int | None] | None]):
@@ -74,6 +84,7 @@ class History(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int
         raw = store.get(FILLING)
         progress = _unpack_progress(raw) if raw else Progress(done=[], seen={})
         self._filling = Filling(book, self._shard, progress, self._versions, self._first)
+        self._folding = Folding(book, sweep(store.get(FOLDING)), self._versions)
 
     def _points(self) -> Iterator[Point]:
         yield from views.stored("history", self._store.folder)
@@ -99,6 +110,8 @@ class History(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int
             if not self._filling.over:
                 out.append((pack.number, [self._filling.step(self._store, pack.number)]))
                 self._changed = True
+            elif self._folding.step(self._store, self._store.write, pack.watermark, len(pack.operations)):
+                self._changed = True
         self._versions.settle()
         self._run.timings.add("history", began)
         return out, False
@@ -109,7 +122,9 @@ class History(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int
         began = self._run.timings.begin("history snapshot")
         if self._changed:
             self._versions.write_back()
-            self._store.write([(FILLING, _pack(self._filling.progress))])
+            self._store.write(
+                [(FILLING, _pack(self._filling.progress)), (FOLDING, _pack(self._folding.progress))]
+            )
         token = self._save(self._store)
         self._run.timings.pause("history", began)
         return self._shard, token

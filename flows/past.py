@@ -11,21 +11,26 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from flows import lookup, resume
-from flows.history import about, folder
+from flows.history import FOLDING, about, folder, sweep
 from flows.show import moment
 from flows.steps import META
-from operators import history
-from operators.asof import Past
+from operators import folding, history
+from operators.asof import Past, Person
 from operators.facts import feature_values
+from operators.folding import Summary
 from operators.history import Happened
 from operators.identity import Cluster
-from operators.rebuild import Rebuilder, counting
+from operators.rebuild import Counter, Rebuilder
+from operators.records import Record
 from operators.reference import Known
 from state import points, reading
 from state.errors import StateError
 
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
 _known = msgspec.msgpack.Decoder(Known).decode
+
+FOLDED = ". What was before is folded: see history.keep in the playbook"
+ELSEWHERE = ". oncue replay makes a state of what was before, as far back as Kafka or an archive reaches"
 
 
 class Row(NamedTuple):
@@ -41,7 +46,7 @@ class Remembered:
     """What is kept of a scope's past, as `with Remembered(root) as past`. Raises StateError where nothing is.
 
     `since` and `until`: the moments (ms of event time) from which and to which it reaches; -1: from the
-    beginning.
+    beginning. What was before `since` is `folded`, or was not kept yet.
     """
 
     def __init__(self, root: Path) -> None:
@@ -65,7 +70,9 @@ class Remembered:
         self._leaves = [self._table(folder(shard)) for shard in shards]
         self._known = _Reference(self._table("shard-00"))
         began = [about(table.get(META)) for table in self._leaves]
-        self.since = max(-1 if it is None else it.watermark for it in began)
+        begun = max(-1 if it is None else it.watermark for it in began)
+        self.folded = max(sweep(table.get(FOLDING)).until for table in self._leaves)
+        self.since = max(begun, self.folded)
         return self
 
     def __exit__(
@@ -79,11 +86,8 @@ class Remembered:
             begin = f"from {moment(self.since)} " if self.since >= 0 else ""
             raise StateError(
                 f"history in {self.root} reaches {begin}to {moment(self.until)}, not to {moment(at)}"
-                + (
-                    ". For what was before, oncue replay makes a new state from Kafka"
-                    if at <= self.since
-                    else ""
-                )
+                + (FOLDED if at <= self.folded else "")
+                + (ELSEWHERE if at <= self.since else "")
             )
 
     def customer(self, key: str, at: int) -> dict[str, Any] | None:
@@ -93,13 +97,15 @@ class Remembered:
             return None
         found_by, now = found
         members = self._members(now)
-        people = self._past.people(self._happened(members), members, at)
+        people = self._past.people(self._happened(members), members, at, self._folded(members))
         mine = [it for it in people if found_by in (it.customer, *it.cluster.members, *it.retired)]
         if not mine:
             return None
         person = mine[0]
         asked = self.playbook._replace(profiles=None, churn=None, generations={}, later={}, hidden=set())
-        record = Rebuilder(asked, self._known).record(person.customer, person.happened, until=at)
+        record = Rebuilder(asked, self._known).record(
+            person.customer, person.happened, self._beginning(person), until=at
+        )
         return {
             "customer": person.customer,
             "found_by": found_by,
@@ -114,15 +120,15 @@ class Remembered:
 
     def rows(self, times: Collection[int], features: Collection[str]) -> Iterator[list[Row]]:
         """Of every customer of today, who they were at each of `times` (ms), where anything was known."""
-        book = counting(self.playbook)
-        rebuilder = Rebuilder(book, self._known)
+        book = self.playbook._replace(hidden=set())
+        counter = Counter(book, self._known)
         for key, raw in self._graph.scan(b"c", b"d"):
             now, members = key[1:].decode(), _cluster(raw).members
-            happened = self._happened(members)
+            happened, folded = self._happened(members), self._folded(members)
             found = []
             for at in times:
-                for person in self._past.people(happened, members, at):
-                    record = rebuilder.record(person.customer, person.happened)
+                for person in self._past.people(happened, members, at, folded):
+                    record = counter.record(person.customer, person.happened, self._beginning(person))
                     values = feature_values(book, record, features, at)
                     found.append(Row(at, person.customer, now, values))
             yield found
@@ -130,6 +136,14 @@ class Remembered:
     def _members(self, customer: str) -> list[str]:
         raw = self._graph.get(b"c" + customer.encode())
         return _cluster(raw).members if raw else []
+
+    def _beginning(self, person: Person) -> Record:
+        return folding.beginning(person.customer, person.folded, self.playbook.kept)
+
+    def _folded(self, leaves: Collection[str]) -> dict[str, Summary]:
+        shards = len(self._leaves)
+        found = {leaf: folding.summary(self._leaves[history.shard_of(leaf, shards)], leaf) for leaf in leaves}
+        return {leaf: one for leaf, one in found.items() if one is not None}
 
     def _happened(self, leaves: Collection[str]) -> list[Happened]:
         shards = len(self._leaves)

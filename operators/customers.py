@@ -41,7 +41,7 @@ from operators.operations import (
     Pack,
 )
 from operators.playbook import Playbook
-from operators.records import Core, Kept, Queue, Record
+from operators.records import Core, Queue, Record
 from operators.reference import Reference, Table, key_of
 from operators.scores import Scores, Taken
 from operators.timers import Timers
@@ -105,9 +105,8 @@ class Customers:
         self._records = records_
         self._timers = timers
         self._plan = playbook.plan
-        churn = playbook.churn
-        self._kept = Kept(playbook.plan, churn.definition if churn else None)
-        self._scores = Scores(playbook, models) if churn else None
+        self._kept = playbook.kept
+        self._scores = Scores(playbook, models) if playbook.churn else None
         self._intents = Intents(playbook)
         self._window = playbook.times.dedupe
         self._fatal = fatal
@@ -131,7 +130,10 @@ class Customers:
     def _enriched(self, known: Table) -> tuple[Reference, Reader]:
         reference, kinds = Reference(known), self._playbook.reference
         enrichment = Enrichment(reference, kinds, self._playbook.currency) if kinds else None
-        return reference, Reader(self._playbook, enrichment)
+        return reference, self._reads(enrichment)
+
+    def _reads(self, enrichment: Enrichment | None) -> Reader:
+        return Reader(self._playbook, enrichment)
 
     def apply(self, pack: Pack) -> list[Effect]:
         intents = self._intents

@@ -43,8 +43,7 @@ def note(seen: Seen, id: int, payload: int, at: int, now: int, window: int) -> K
     old = seen.get(id)
     if old is None or old >> 32 < oldest:
         if seen and len(seen) % _LOOK_EVERY == 0:
-            for stale in [key for key, when in seen.items() if when >> 32 < oldest]:
-                del seen[stale]
+            forget(seen, now, window)
         seen[id] = stamp
         return NEW
     if old & _LOW == payload:
@@ -60,6 +59,13 @@ def merge(mine: Seen, theirs: Seen) -> None:
     """Take over what the other customer's record has seen."""
     for key, stamp in theirs.items():
         _put(mine, key & _LOW, stamp)
+
+
+def forget(seen: Seen, now: int, window: int) -> None:
+    """Drop what no message can repeat that comes when the watermark is `now` (ms) or later."""
+    oldest = (now - window) // 1000
+    for stale in [key for key, when in seen.items() if when >> 32 < oldest]:
+        del seen[stale]
 
 
 def _put(seen: Seen, id: int, stamp: int) -> None:

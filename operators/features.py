@@ -252,6 +252,24 @@ def _joined(one: bytes, other: bytes, wanted: tuple[Panes, ...]) -> bytes:
     return _encode(columns)
 
 
+def forget(measured: Measured, plan: Plan, since: int) -> bool:
+    """Drop what no feature of the plan can reach at `since` (ms) or later; whether anything is left."""
+    left: dict[str, bytes] = {}
+    for slot, packed in settle(measured, plan).items():
+        columns = _decode_columns(packed)
+        kept: Columns = {}
+        for width, keep, together in plan.get(slot, ()):
+            oldest = since // width - keep if width != LIFETIME else -1
+            for column in together:
+                tier = {index: pane for index, pane in columns.get(column.name, {}).items() if index > oldest}
+                if tier:
+                    kept[column.name] = tier
+        if kept:
+            left[slot] = _encode(kept)
+    measured.panes = _encode(left)
+    return bool(left)
+
+
 def columns_of(found: Mapping[str, Columns], slot: str) -> Columns:
     """The panes of a slot, ready for `value`; `found` comes from `peek`."""
     columns, closing = found.get(slot, {}), found.get(CLOSES + slot)

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import msgspec
 
-from operators import features, history, operations
+from operators import features, folding, history, operations, records
+from operators.dedupe import Seen
 from operators.effects import Effect
 from operators.features import Measured
 from operators.history import BEHIND_EVENTS, EVENTS, Happened
 from operators.operations import Filled
 from operators.playbook import Playbook
-from operators.rebuild import Rebuilder, counting
+from operators.rebuild import Counter
 from operators.records import Record
 from operators.reference import Table
 from schemas import topics
@@ -48,7 +49,7 @@ class Filling:
         self._first = first
         self._boundaries = playbook.generations
         self._left = [it for it in sorted(playbook.generations) if it not in progress.done]
-        self._rebuilder = Rebuilder(counting(playbook), known)
+        self._counter = Counter(playbook, known)
         self._plan = playbook.plan
 
     @property
@@ -87,14 +88,14 @@ class Filling:
             rows.append(one)
             progress.cursor = key + b"\0"
         if rows and rows[0].leaf != progress.leaf:
-            progress.leaf, progress.seen = rows[0].leaf, {}
+            progress.leaf, progress.seen = rows[0].leaf, _seen(table, rows[0].leaf)
         return rows
 
     def _counted(self, rows: list[Happened], generation: int) -> bytes:
         """What these events of one leaf say in the slots of the generation; nothing where that is nothing."""
         start = Record(self.progress.leaf)
         start.part("seen").update(self.progress.seen)
-        record = self._rebuilder.record(start.id, history.recorded(rows), start)
+        record = self._counter.record(start.id, history.recorded(rows), start)
         self.progress.seen = dict(record.part("seen"))
         if not record.has("m"):
             return b""
@@ -102,3 +103,10 @@ class Filling:
         panes = features.settle(record.part("m"), self._plan)
         mine = {slot: packed for slot, packed in panes.items() if slot.endswith(ending)}
         return _pack(Measured([], [], _pack(mine))) if mine else b""
+
+
+def _seen(table: history.Table, leaf: str) -> Seen:
+    """The messages of a leaf whose events are folded."""
+    folded = folding.summary(table, leaf)
+    found: Seen = {} if folded is None else records.decode(leaf, folded.record).part("seen")
+    return found

@@ -107,6 +107,12 @@ def behind(leaf: str) -> bytes:
     return leaf_key(leaf, NEVER)
 
 
+def leaf_and_time(key: bytes) -> tuple[str, int]:
+    """Of an event's key."""
+    end = 3 + _LENGTH.unpack_from(key, 1)[0]
+    return key[3:end].decode(), _PLACE.unpack_from(key, end)[0]
+
+
 def read(key: bytes, value: bytes) -> Happened:
     end = 3 + _LENGTH.unpack_from(key, 1)[0]
     at, cut, _ = _PLACE.unpack_from(key, end)

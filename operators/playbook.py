@@ -18,6 +18,7 @@ from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
 from operators.measures import HOUR, WEEKDAY, Form, LocalTime, Measure
 from operators.paths import Getter, compile_path
+from operators.records import Kept
 from operators.rules import Reaction, Rule, compile_rules, digest
 from operators.shapes import Misfit, Mistake, fit
 from schemas import durations
@@ -79,6 +80,7 @@ class Playbook(NamedTuple):
     engine: form.Engine
     times: Times
     history: bool  # whether events are kept
+    keep: int  # for how long (ms), 0: for ever; what is older is folded
     # Of features that were added to state with a history: generation -> the last cut before it (-1: not known
     # yet), and -> the features that need it. `hidden`: those that cannot be told yet; who folds, fills it.
     generations: Mapping[int, int]
@@ -89,6 +91,11 @@ class Playbook(NamedTuple):
     def inputs(self) -> list[str]:
         """The inbound topics. Reference data is first, so that it is so before an event of the same time."""
         return [*sorted(self.reference.values()), *sorted(set(self.topics.values()))]
+
+    @property
+    def kept(self) -> Kept:
+        """What records keep."""
+        return Kept(self.plan, self.churn.definition if self.churn else None)
 
     @property
     def outputs(self) -> dict[int, naming.Output]:
@@ -200,8 +207,7 @@ class _Compiler:
         rules, reactions = compile_rules(self, triggers, [*ready, *said], channels, currency)
         profiles = self.profiles([*ready, *said]) if "profiles" in raw else None
         churn = self.churn(built, ready) if "churn" in raw else None
-        if "history" in raw:
-            self.convert(raw["history"] or {}, form.History, "history", raw.lines["history"])
+        keep = self.keep() if "history" in raw else 0
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
         ready, built_later = _moved(ready, built, placed)
@@ -234,6 +240,7 @@ class _Compiler:
             engine=engine,
             times=times,
             history="history" in raw,
+            keep=keep,
             generations=generations,
             later=_later(ready, placed, generations),
             hidden=set(),
@@ -279,6 +286,16 @@ class _Compiler:
                 hint = near(name, self.written("features"))
                 self.wrong(line, "profiles.features", f"unknown feature {name!r}{hint}")
         return Profiles(every, tuple(names))
+
+    def keep(self) -> int:
+        line = self.raw.lines["history"]
+        section = self.convert(self.raw["history"] or {}, form.History, "history", line)
+        if section is None or section.keep is None:
+            return 0
+        keep = self.duration(line, "history.keep", section.keep)
+        if keep < 1000:
+            self.wrong(line, "history.keep", "must be 1s or more")
+        return keep
 
     def churn(self, measures: dict[str, Measure], ready: dict[str, Feature | Expression]) -> Churning | None:
         line = self.raw.lines["churn"]

@@ -12,13 +12,17 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from operators import records
+from operators.churn import customer
 from operators.customers import Customers
+from operators.enrichment import Enrichment
+from operators.events import Deal, Reader, Reading
 from operators.history import Happened
-from operators.intents import alarm_of
+from operators.intents import Intents, alarm_of
 from operators.operations import EVENT, Operation, Pack
 from operators.playbook import Playbook
-from operators.records import Record
+from operators.records import Core, Record
 from operators.reference import Table
+from operators.scores import PART, Scores
 from operators.timers import Timers
 
 
@@ -40,19 +44,15 @@ class _Alone(dict[str, Record]):
         self.pop(id, None)
 
 
-def counting(playbook: Playbook) -> Playbook:
-    """The playbook without what decides, scores and tells: it only counts."""
-    return playbook._replace(
-        rules={}, reactions={}, profiles=None, churn=None, generations={}, later={}, hidden=set()
-    )
-
-
 class Rebuilder:
     """Makes records again. `known`: the reference data there is."""
 
     def __init__(self, playbook: Playbook, known: Table) -> None:
         self._alone, self._timers = _Alone(), Timers(lambda low, high: ())
-        self._shard = Customers(playbook, 0, self._alone, self._timers, known)
+        self._shard = self._customers(playbook, known)
+
+    def _customers(self, playbook: Playbook, known: Table) -> Customers:
+        return Customers(playbook, 0, self._alone, self._timers, known)
 
     def record(
         self, customer: str, found: Iterable[Happened], start: Record | None = None, until: int = -1
@@ -89,3 +89,43 @@ def _packs(customer: str, found: Iterable[Happened]) -> Iterator[Pack]:
         ]
         newest = max(it.arrived for it in happened)
         yield Pack(0, cut, one.watermark, one.before, 0, newest, False, operations)
+
+
+class Counter(Rebuilder):
+    """Only counts, purchases too: asks no rule, scores nobody, tells nobody. What the playbook refuses in an
+    event for the sake of a rule it refuses here, too."""
+
+    def _customers(self, playbook: Playbook, known: Table) -> Customers:
+        return _Counting(playbook, self._alone, self._timers, known)
+
+
+class _Counting(Customers):
+    def __init__(self, playbook: Playbook, alone: _Alone, timers: Timers, known: Table) -> None:
+        self._whole = playbook
+        silent = playbook._replace(
+            rules={}, reactions={}, profiles=None, generations={}, later={}, hidden=set()
+        )
+        super().__init__(silent, 0, alone, timers, known)
+        if playbook.churn is not None:
+            self._scores = _Purchases(silent)
+
+    def _reads(self, enrichment: Enrichment | None) -> Reader:
+        return _Silent(self._whole, enrichment)
+
+
+class _Silent(Reader):
+    """Says nothing of what an event means to rules, once that was found good."""
+
+    def read(self, raw: bytes, at: int, place: str, completed: bool = False) -> Reading:
+        message, form, row, _, consent, addresses, deal = super().read(raw, at, place, completed)
+        return message, form, row, (), consent, addresses, deal
+
+
+class _Purchases(Scores):
+    """Counts what scores are made of."""
+
+    def event(
+        self, intents: Intents, record: Record, core: Core, deal: Deal, at: int, message: str, before: int
+    ) -> None:
+        if deal.bought:
+            customer.bought(record.part(PART), at, deal.value, self._definition)

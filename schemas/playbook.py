@@ -183,7 +183,10 @@ class Churn(Section):
 
 
 class History(Section):
-    """Keep every event under the identifier that it is attributed to."""
+    """Keep every event under the identifier that it is attributed to, for `keep` of event time or for ever;
+    what is older is folded into what lifetime features need."""
+
+    keep: str | None = None
 
 
 class Engine(Section):

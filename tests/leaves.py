@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from operators import history, slots
+from operators import folding, history, slots
 from operators import playbook as playbooks
 from operators.effects import Effect
 from operators.filling import Filling, Progress
+from operators.folding import Folding, Summary, Sweep
 from operators.history import Change, Happened
 from operators.operations import FILL_COMMAND, Pack
 from operators.order import COMMAND, INTERNAL_TIME, Front
 from operators.playbook import Playbook
+from operators.rebuild import Counter
+from operators.records import Record
+from operators.resolve import Progress as Resolved
 from schemas import topics
 from tests.outcome import Outcome
-from tests.simulate import Inputs, Simulation
+from tests.simulate import Inputs, Simulation, Tables
 
 
 class Bytes:
@@ -47,13 +51,41 @@ class Remembering(Simulation):
     """`leaves`: a store per shard of leaves."""
 
     leaves: list[Bytes]
+    foldings: list[Folding]
+
+    def _start(self, tables: Tables, progress: Resolved, shards: Sequence[bytes | None]) -> None:
+        super()._start(tables, progress, shards)
+        if not hasattr(self, "leaves"):
+            self.leaves, sweeps = [Bytes() for _ in shards], [Sweep() for _ in shards]
+        else:
+            sweeps = [it.progress for it in self.foldings]
+        self.foldings = [Folding(self.playbook, it, {}) for it in sweeps]
 
     def _hand_out(self, packs: list[Pack]) -> None:
-        if not hasattr(self, "leaves"):
-            self.leaves = [Bytes() for _ in packs]
         for pack in history.by_leaf(packs):
             self.leaves[pack.shard].write(history.appended(pack))
+            self._fold(pack)
         super()._hand_out(packs)
+
+    def _fold(self, pack: Pack) -> None:
+        table = self.leaves[pack.shard]
+        self.foldings[pack.shard].step(table, table.write, pack.watermark, len(pack.operations))
+
+    @property
+    def since(self) -> int:
+        """From when (ms) on all that happened is there event by event."""
+        return max(folding.progress.until for folding in self.foldings)
+
+    def folded(self, leaves: Iterable[str]) -> dict[str, Summary]:
+        """What was folded of `leaves`."""
+        shards = len(self.leaves)
+        found = {leaf: folding.summary(self.leaves[history.shard_of(leaf, shards)], leaf) for leaf in leaves}
+        return {leaf: one for leaf, one in found.items() if one is not None}
+
+    def rebuilt(self, customer: str, leaves: Collection[str]) -> Record:
+        """What is counted of the customer with these leaves."""
+        start = folding.beginning(customer, self.folded(leaves).values(), self.playbook.kept)
+        return Counter(self.playbook, {}).record(customer, self.happened(leaves), start)
 
     def happened(self, leaves: Iterable[str]) -> list[Happened]:
         """The events of `leaves` in recorded order."""
@@ -100,6 +132,10 @@ class Changing(Remembering):
         for filling, table in zip(self._fillings, self.leaves, strict=False):
             if not filling.over:
                 self._collect(filling.step(table, packs[0].number))
+
+    def _fold(self, pack: Pack) -> None:
+        if all(it.over for it in self._fillings):
+            super()._fold(pack)
 
     def _collect(self, effect: Effect) -> None:
         super()._collect(effect)

@@ -17,8 +17,9 @@ from tests.program import Program, until
 
 
 @pytest.fixture
-def shop(kafka: RealBroker, tmp_path: Path) -> Iterator[Scope]:
-    with Scope(kafka.bootstrap, tmp_path, seed=1) as scope:
+def shop(kafka: RealBroker, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scope]:
+    more = getattr(request, "param", "")
+    with Scope(kafka.bootstrap, tmp_path, seed=1, more=more) as scope:
         yield scope
 
 
@@ -42,10 +43,13 @@ def killed(story: Story, kills: int) -> None:
     assert story.surprises == []
 
 
+@pytest.mark.parametrize("shop", ["history: {keep: 15s}"], indirect=True)
 def test_killed_eight_times_it_loses_nothing_and_repeats_nothing(shop: Scope) -> None:
+    """And its history, with what was folded of it, makes everybody again."""
     story = kill_again_and_again(shop, traffic(12_000, seed=1), kills=8, seed=1)
     killed(story, 8)
     first = exact(shop, 12_000)
+    assert min(first.folded, first.kept) > 1_000
     assert first.incarnations >= story.kills - story.rushed
     shop.complete()  # what has ended ends again at once, and adds nothing
     again = exact(shop, 12_000)

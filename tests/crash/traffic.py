@@ -57,9 +57,9 @@ _ENGINE = {
 }  # fmt: skip
 
 
-def playbook(scope: str, examples_every: str = "4s", **engine: str) -> str:
-    """The retail playbook with everything sooner; `engine` settings on top of the usual ones. Churn examples
-    are of every customer again and again: the longer a run, the more there are for an event."""
+def playbook(scope: str, examples_every: str = "4s", more: str = "", **engine: str) -> str:
+    """The retail playbook with everything sooner, `more` sections and `engine` settings on top. Examples
+    of churn are of every customer again and again: the longer a run, the more there are for an event."""
     text = RETAIL.read_text()
     for old, new in (
         ("scope: shop", f"scope: {scope}"), ("every: 7d", f"every: {examples_every}"), *_SHORT
@@ -68,7 +68,7 @@ def playbook(scope: str, examples_every: str = "4s", **engine: str) -> str:
         text = text.replace(old, new)
     settings = ", ".join(f"{name}: {value}" for name, value in {**_ENGINE, **engine}.items())
     # Hardly anybody says an e-mail address here.
-    return f"{text}\nchannels: {{email: {{address: nothing}}}}\nengine: {{{settings}}}\n"
+    return f"{text}\nchannels: {{email: {{address: nothing}}}}\nengine: {{{settings}}}\n{more}\n"
 
 
 class Message(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,13 +21,16 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from flows.balance import balance
+from flows.history import folder
 from flows.steps import META
-from operators import order, patterns, records
+from operators import folding, history, order, patterns, records
 from operators.counts import Counts
 from operators.effects import Effect
 from operators.facts import feature_values
+from operators.identity import Cluster
 from operators.operations import MoveBody
 from operators.playbook import Playbook
+from operators.rebuild import Counter as Counting
 from operators.records import Record
 from operators.reference import Known
 from operators.resolve import Progress, shard_of
@@ -44,6 +47,7 @@ DECIDED = (
 SILENT = 60  # seconds without a record, where there should be more
 _known = msgspec.msgpack.Decoder(Known).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
+_cluster = msgspec.msgpack.Decoder(Cluster).decode
 _progress = msgspec.msgpack.Decoder(Progress).decode
 _move = msgspec.msgpack.Decoder(MoveBody).decode
 _identity = msgspec.json.Decoder(Identity).decode
@@ -85,6 +89,8 @@ class Findings:
     profiles: int = 0
     labels: int = 0
     scored_by_models: int = 0
+    folded: int = 0
+    kept: int = 0
     lost: int = 0
     duplicated: int = 0
     unexpected: int = 0
@@ -372,6 +378,8 @@ def _check_state(found: Findings, book: Playbook, root: Path, oracle: Oracle, no
         found.expect(alarms == due, f"shard {shard}: timers {sorted(alarms ^ due)[:3]} are not as the rules")
     found.expect(all(it == known[0] for it in known), "the shards know different reference data")
     _compare(found, book, customers, oracle.customers, now)
+    if book.history:
+        _check_history(found, root, book, customers, now)
     found.expect(total["held"] == 0, f"{total['held']} events are still held")
     sums = total["accepted"] + total["duplicate"] + total["dead_lettered"]
     found.expect(total["received"] == sums == found.events, f"{found.events} events became {dict(total)}")
@@ -389,6 +397,38 @@ def _check_graph(found: Findings, root: Path, oracle: Oracle) -> None:
     found.expect(retired == oracle.identities, "the identity graph is not what was announced")
     found.expect(progress.open_moves == [], f"moves {progress.open_moves[:3]} are still under way")
     found.expect(progress.moves == len(retired), f"{progress.moves} moves for {len(retired)} merges")
+
+
+def _check_history(
+    found: Findings, root: Path, book: Playbook, customers: Mapping[str, bytes], now: int
+) -> None:
+    """What is kept of what happened, and what was folded of it, make everybody as they are."""
+    with ExitStack() as opened:
+        graph = opened.enter_context(_newest(root / "resolve"))
+        tables = [
+            reading.Table(opened.enter_context(_newest(root / folder(shard))))
+            for shard in range(book.engine.shards)
+        ]
+        counter = Counting(book, {key[1:].decode(): known for key, known in _versions(tables[0])})
+        wrong = []
+        for id, raw in sorted(customers.items()):
+            leaves = _cluster(graph.get(b"c" + id.encode())).members
+            where = [(leaf, tables[history.shard_of(leaf, len(tables))]) for leaf in leaves]
+            folded = [one for leaf, table in where if (one := folding.summary(table, leaf)) is not None]
+            happened = history.recorded(it for leaf, table in where for it in history.events(table, leaf))
+            start = folding.beginning(id, folded, book.kept)
+            found.folded += len(folded)
+            found.kept += len(happened)
+            made = counter.record(id, happened, start)
+            known = feature_values(book, records.decode(id, raw), book.features, now)
+            for name, value in feature_values(book, made, book.features, now).items():
+                if value != known[name]:
+                    wrong.append(f"{id} {name}: {value} for {known[name]}")
+        found.count(wrong, "features are not as history has them")
+
+
+def _versions(table: reading.Table) -> Iterator[tuple[bytes, Known]]:
+    return ((key, _known(value)) for key, value in table.scan(b"v", b"w"))
 
 
 def _compare(

@@ -56,7 +56,7 @@ def test_parquet_gives_the_same(tmp_path: Path) -> None:
 
 def test_without_pyarrow_it_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(BadArchive, match=r"needs pyarrow. Install it with: pip install 'oncue\[parquet\]'"):
+    with pytest.raises(BadArchive, match=r"needs pyarrow. Install it with: pip install 'pyarrow>=17'"):
         archive.parts(retail(), [f"web={tmp_path}/some.parquet"])
 
 

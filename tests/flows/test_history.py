@@ -12,6 +12,7 @@ import pytest
 
 from flows import lookup, worker
 from flows.history import about, folder
+from flows.past import Remembered
 from flows.steps import META
 from operators import history
 from operators.history import Happened
@@ -109,7 +110,7 @@ def test_every_event_is_kept_through_stops_backups_and_other_numbers_of_workers(
     table = scope.folder / "set.parquet"
     asked = "export", "--state", scope.state, "--at", moments, "--out", table
     if find_spec("pyarrow") is None:
-        assert "pip install 'oncue[parquet]'" in scope.ask(*asked, code=2)
+        assert "pip install 'pyarrow>=17'" in scope.ask(*asked, code=2)
         assert not list(scope.folder.glob("*.parquet*"))
     else:
         scope.ask(*asked)
@@ -119,19 +120,27 @@ def test_every_event_is_kept_through_stops_backups_and_other_numbers_of_workers(
         )
 
 
-def test_a_scope_that_is_older_than_its_history_says_from_when_it_reaches(
-    mock: Broker, scoped: Maker
-) -> None:
+def test_what_was_before_history_began_or_is_folded_cannot_be_asked_for(mock: Broker, scoped: Maker) -> None:
     scope = scoped(mock, shards=str(SHARDS))
     scope.send(*story(0, 20), BROKEN)
     program = scope.run()
     scope.await_records("dead-letters", 1, program)
     assert program.stop() == 0, program.said
-    remembering(scope)
+    remembering(scope, "history: {keep: 10m}\n")
     scope.send(*story(20, 40))
     scope.complete()
     found = kept(scope.state / scope.name)
-    assert [it.raw for it in found] == story(20, 40)
+    left = [it.raw for it in found]
+    assert 10 <= len(left) < 20
+    assert left == story(40 - len(left), 40)
+    with Remembered(scope.state / scope.name) as past:
+        assert at(20) <= past.since == past.folded < found[0].at
+        past.check(at(38))
+        with pytest.raises(StateError, match=r"not to 2026-03-02 10:20:00 UTC\. What was before is folded"):
+            past.check(at(20))
+        then = past.customer("user-3", at(38))
+    assert then is not None
+    assert then["first_seen"] == at(27), "of an event that is folded"
     with reading.newest(scope.state / scope.name / folder(0)) as database:
         began = about(database.get(META))
     assert 1 < began.since <= found[0].cut

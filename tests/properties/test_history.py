@@ -5,29 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from operators import records
+from operators import folding, records
 from operators.asof import Past
 from operators.facts import feature_values
 from operators.identity import customer_id
 from operators.playbook import Playbook
-from operators.rebuild import Rebuilder, counting
+from operators.rebuild import Counter, Rebuilder
 from operators.records import Record
-from tests.events import at
+from tests.events import MINUTE, at
 from tests.leaves import Remembering
 from tests.properties.logs import UNLIMITED, Log, law, logs
 from tests.properties.test_laws import DAYS, known, returns
-from tests.simulate import Inputs, arrivals, replay
+from tests.simulate import Inputs, Step, arrivals, replay
 
 # Not `addresses`: a mail that came back without saying from where made all of them doubtful that the customer
 # had then, not those that a merge brought later.
 COUNTED = ("first_seen", "last_seen", "consents")
 
 
-def remembered(log: Log, returning: Sequence[int] = (), shards: int = 3) -> Remembering:
-    simulation = Remembering(log.playbook, sorted_topics(log), shards)
+def remembered(log: Log, returning: Sequence[int] = (), shards: int = 3, keep: int = 0) -> Remembering:
+    simulation = Remembering(log.playbook._replace(keep=keep), sorted_topics(log), shards)
     for number, step in enumerate(log.steps):
         simulation.cut(step, returning[number : number + 2])
     simulation.finish()
@@ -58,7 +59,7 @@ def test_whoever_is_rebuilt_is_as_live(log: Log, shards: int, returning: list[in
         made = Rebuilder(log.playbook, {}).record(customer, simulation.happened(members))
         live = outcome.customers[customer]
         assert counted(log.playbook, made, log.end) == counted(log.playbook, live, log.end)
-        plain = Rebuilder(counting(log.playbook), {}).record(customer, simulation.happened(members))
+        plain = Counter(log.playbook, {}).record(customer, simulation.happened(members))
         assert counted(log.playbook, plain, log.end) == counted(log.playbook, live, log.end)
 
 
@@ -69,7 +70,7 @@ def test_some_leaves_of_a_customer_are_rebuilt_as_if_never_merged(log: Log, data
     outcome = simulation.outcome()
     for customer, members in simulation.members(outcome).items():
         half = simulation.happened(data.draw(st.sets(st.sampled_from(members))))
-        made = Rebuilder(counting(log.playbook), {}).record(customer, half)
+        made = Counter(log.playbook, {}).record(customer, half)
         mine = {(it.place, it.offset) for it in half}
         given_away = {
             place: [
@@ -103,14 +104,48 @@ def test_nothing_that_happened_or_came_later_shows_in_the_past(
     }
     ended = replay(log.playbook, world, by_then)
     past, found = Past(log.playbook), {}
-    rebuilder = Rebuilder(counting(log.playbook), {})
+    counter = Counter(log.playbook, {})
     for members in simulation.members(outcome).values():
-        for person in past.people(simulation.happened(members), members, then):
-            record = rebuilder.record(person.customer, person.happened)
+        for person in past.people(simulation.happened(members), members, then, {}):
+            record = counter.record(person.customer, person.happened)
             found[person.customer] = feature_values(log.playbook, record, log.playbook.features, then)
             assert record.part("core").consents == ended.consents(person.customer)
             assert {ended.survivor(id) for id in person.retired} <= {person.customer}
     assert found == ended.features(then)
+
+
+@settings(law, max_examples=law.max_examples // 2)
+@given(
+    logs(), returns, st.sampled_from([1, 3]), st.sampled_from([1, 2, 64]), st.sampled_from([1, 12]),
+    st.sampled_from([0, 0.5, 1]),
+)  # fmt: skip
+def test_what_is_folded_counts_as_if_it_were_still_there(
+    log: Log, returning: list[int], shards: int, budget: int, keep: int, share: float
+) -> None:
+    """As of any moment that is not folded yet, and now."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(folding, "PER_CUT", budget)
+        simulation = remembered(log, returning, shards, keep * MINUTE)
+        for _ in range(30):  # a while in which nothing happens, so that much is folded
+            simulation.cut(Step({}, log.end))
+    whole = remembered(log, returning, shards)
+    outcome, past, book = simulation.outcome(), Past(log.playbook), log.playbook
+    asked = max(simulation.since, at(0)) + round(share * max(0, log.end - simulation.since))
+    for customer, members in simulation.members(outcome).items():
+        live = outcome.customers[customer]
+        assert counted(book, simulation.rebuilt(customer, members), log.end) == counted(book, live, log.end)
+        folded, found = simulation.folded(members), {}
+        for person in past.people(simulation.happened(members), members, asked, folded):
+            start = folding.beginning(person.customer, person.folded, book.kept)
+            made = Counter(book, {}).record(person.customer, person.happened, start)
+            about = person.cluster, set(person.evidence), sorted(person.retired)
+            found[person.customer] = [about, *counted(book, made, asked)]
+        kept = {}
+        for person in past.people(whole.happened(members), members, asked, {}):
+            made = Counter(book, {}).record(person.customer, person.happened)
+            about = person.cluster, set(person.evidence), sorted(person.retired)
+            kept[person.customer] = [about, *counted(book, made, asked)]
+        assert found == kept
 
 
 @law
