@@ -5,6 +5,8 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from state.directory import Directory
 from state.errors import StateError
+from tests.program import PATIENCE
 
 FIXED = {"shards": 8, "partitions": 4}
 
@@ -146,32 +149,38 @@ except StateError as error:
 """
 
 
-def refused(tmp_path: Path, readonly: Path) -> str:
-    """What a process says that may look into `tmp_path / "state"` but not write in `readonly`."""
-    modes = {folder: folder.stat().st_mode for folder in (*tmp_path.parents[:2], tmp_path, readonly)}
-    for folder, mode in modes.items():
-        folder.chmod(0o555 if folder == readonly else mode | 0o055)
+@pytest.fixture
+def anybodys() -> Iterator[Path]:
+    """A folder that anybody may look into. Below `tmp_path` nobody else may: every session of pytest that
+    begins takes that right away from the folder that all sessions share."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def refused(state: Path, readonly: Path) -> str:
+    """What a process says that may look into `state` but not write in `readonly`."""
+    mode = readonly.stat().st_mode
+    readonly.chmod(0o555)
     try:
-        return in_a_process(_AS_SOMEBODY, tmp_path / "state").communicate(timeout=30)[0]
+        return in_a_process(_AS_SOMEBODY, state).communicate(timeout=PATIENCE)[0]
     finally:
-        for folder, mode in modes.items():
-            folder.chmod(mode)
+        readonly.chmod(mode)
 
 
-def test_a_folder_nothing_can_be_made_in_is_an_error_that_says_so(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    said = refused(tmp_path, tmp_path / "state")
-    assert f"cannot make the state directory {tmp_path / 'state' / 'shop'}: Permission denied" in said
+def test_a_folder_nothing_can_be_made_in_is_an_error_that_says_so(anybodys: Path) -> None:
+    said = refused(anybodys, anybodys)
+    assert f"cannot make the state directory {anybodys / 'shop'}: Permission denied" in said
     assert "writable" in said
 
 
-def test_a_state_directory_that_became_read_only_is_an_error_that_loses_nothing(tmp_path: Path) -> None:
-    opened(tmp_path / "state")
-    said = refused(tmp_path, tmp_path / "state" / "shop")
-    assert f"cannot write in the state directory {tmp_path / 'state' / 'shop'}: Permission denied" in said
+def test_a_state_directory_that_became_read_only_is_an_error_that_loses_nothing(anybodys: Path) -> None:
+    opened(anybodys)
+    said = refused(anybodys, anybodys / "shop")
+    assert f"cannot write in the state directory {anybodys / 'shop'}: Permission denied" in said
     assert "Nothing is lost" in said
     assert "writable" in said
-    directory = opened(tmp_path / "state")
+    directory = opened(anybodys)
     directory.lock()
     os.close(directory.lock_handle)
 
