@@ -20,6 +20,7 @@ from flows.demo.visits import CART_TIMER, Cart, rfc3339
 
 CHECKOUT_TIMER = 10 * 60
 SEARCH_TIMER = 5 * 60
+TO_BE_AT_RISK = 10 * 7 * 86_400  # who bought once, by the rule that serves while there is no model
 BIG_BASKET = 1_000  # what makes a cart one of high value
 SEED = 20191001
 WHO = ("email", "phone", "firstName", "lastName", "loyaltyNumber")
@@ -308,6 +309,18 @@ def late_events(stage: Stage, known: list[Person]) -> None:
         event["receivedAt"] = rfc3339(at + 30)
 
 
+def customers_who_stay_away(stage: Stage, known: list[Person]) -> None:
+    """Five customers who bought once, ten weeks ago to the hour, and are scored once a week since: during
+    this day they come to be at risk. Their orders come with an upload of the till. One refused e-mail."""
+    for n in range(5):
+        person = stage.person()
+        at = stage.start + 140 + 5 * n
+        stage.identify("crm", at, person.traits(*WHO), userId=person.userId)
+        stage.consent("crm", at + 1, "email", n != 4, userId=person.userId)
+        bought = stage.end - (1 + n) * 10 * 60 - TO_BE_AT_RISK
+        stage.order(bought, arrives=at + 10, context={"traits": person.traits("loyaltyNumber")})
+
+
 def duplicates(stage: Stage) -> None:
     """Eight exact duplicates, a few seconds later, and three records that reuse a `messageId` for another
     payload. Only generated events are repeated: a repeated real one could not be labelled."""
@@ -373,4 +386,5 @@ STORIES: tuple[Callable[[Stage, list[Person]], None], ...] = (
     newsletter_sign_ups,
     till_orders_during_the_day,
     late_events,
+    customers_who_stay_away,
 )

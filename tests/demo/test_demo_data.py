@@ -192,7 +192,7 @@ def test_a_message_id_repeats_only_in_the_generated_duplicates() -> None:
 
 def test_known_customers_log_in_while_a_cart_of_the_visitor_is_open() -> None:
     due = {cart.visitor: cart.due for cart in oracle.abandoned_carts(oracle.real_events())}
-    logins = of_story("known_customers_log_in")
+    logins = {it["messageId"]: it for it in of_story("known_customers_log_in")}.values()  # some come twice
     waits = [due[login["anonymousId"]] - seconds(login["timestamp"]) for login in logins]
     assert sum(0 < wait < oracle.CART_TIMER for wait in waits) == 6
     assert sum(wait < 0 for wait in waits) == 1
