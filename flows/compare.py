@@ -18,7 +18,8 @@ from flows import intake, kafka, tail
 from flows.cloudevents import CUT, ID
 from flows.plan import LIVE, Plan
 from flows.recorded import Recorded
-from operators.churn import told
+from operators.churn import published, told
+from operators.churn.published import Incompatible
 from operators.differences import (
     BEGINNING,
     END,
@@ -29,7 +30,9 @@ from operators.differences import (
     Late,
     Order,
     Row,
+    apart,
     cause,
+    scored_apart,
 )
 from operators.groups import Groups
 from operators.identity import customer_id
@@ -210,11 +213,14 @@ def _explain(
         if (group := owner.get(one.key, -1)) in people:
             people[group].moments.append(one.at)
     causes = {group: _cause(them, reference, live, mine) for group, them in people.items()}
-    scored = _scored(book, brokers) if plan.order != LIVE else frozenset()
+    scored, other = _of_scores(book), _other_models(book, brokers, live, mine)
     for one in differences:
-        found = causes.get(owner.get(one.key, -1))
-        if found is None and one.rule in scored:
-            found = Cause(MODEL, "decided from a score, and models come by the time they were published here")
+        group = owner.get(one.key, -1)
+        found = causes.get(group)
+        if found is None and book.churn is not None and one.rule in scored and group in people:
+            every = book.churn.definition.every
+            if scored_apart(people[group].rows, every, one.at, other):
+                found = Cause(MODEL, "decided from a score, which another model gave in the other run")
         if found is None and one.at > reached:
             found = Cause(END, f"one of the two had come to {reached} only when it ended")
         if found is None and began:
@@ -223,16 +229,25 @@ def _explain(
             one.cause, one.detail = found
 
 
-def _scored(book: Playbook, brokers: str) -> frozenset[str]:
-    """The rules that decide from scores, when there is a model at all."""
-    if book.churn is None:
-        return frozenset()
-    low, high = kafka.extent(brokers, (topics.learning(book.scope, "models"), 0))
-    if low == high:
-        return frozenset()
+def _of_scores(book: Playbook) -> frozenset[str]:
+    """The rules that decide from scores."""
     return frozenset(
         name for name, rule in book.rules.items() if rule.of or any(fact in told.SAID for fact in rule.facts)
     )
+
+
+def _other_models(book: Playbook, brokers: str, live: Order, mine: Order) -> list[tuple[int, int]]:
+    """When (low, high] in event time the two runs scored by other models."""
+    if book.churn is None:
+        return []
+    topic = topics.learning(book.scope, "models")
+    models = []
+    for record in tail.history(brokers, [topic], partitions=[0]):
+        try:
+            models.append((record.offset(), published.read(record.value() or b"").version))
+        except Incompatible:  # nobody could use it
+            continue
+    return apart(*(order.served(f"{topic}/0", models) for order in (live, mine)))
 
 
 def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: Order) -> Cause | None:

@@ -19,6 +19,7 @@ MODEL = "another model"
 END = "end of the range"
 BEGINNING = "before the range"
 NONE = "unexplained"
+NEVER = 1 << 62
 
 
 class Row(NamedTuple):
@@ -41,6 +42,13 @@ class Late(NamedTuple):
     cut: int
     reached: int
     idle: bool
+
+
+class Serving(NamedTuple):
+    """A model scores what is as of later than `after` (ms), until the next one does."""
+
+    after: int
+    version: int
 
 
 class Order:
@@ -101,6 +109,23 @@ class Order:
             row = self._highest[place]
             row[share] = max(row[share], at)
 
+    def newest(self, cut: int) -> int:
+        """The newest event (ms) that was let in before a cut."""
+        found = -1
+        for place, cuts in self._cuts.items():
+            found = max(found, max(self._highest[place][: bisect_left(cuts, cut)], default=-1))
+        return found
+
+    def served(self, place: str, models: Iterable[tuple[int, int]]) -> list[Serving]:
+        """From when on which model scored, as `operators/scores.py` takes them. `models`: offset and version,
+        in the partition `place`."""
+        found: list[Serving] = []
+        for offset, version in models:
+            cut = self.cut_of(place, offset)
+            if cut is not None and (not found or version > found[-1].version):
+                found.append(Serving(max(self._reached(cut), self.newest(cut)), version))
+        return found
+
     def idle(self, moment: int) -> bool:
         """Whether time passed `moment` because a partition was proven idle: not all had such an event."""
         index = bisect_left(self.watermarks, moment)
@@ -140,6 +165,35 @@ class Order:
                 found.append(Late(row.place, row.offset, at, self.numbers[cut], max(before, newest), idle))
             top = max(top, at)
         return found
+
+
+def apart(live: list[Serving], replay: list[Serving]) -> list[tuple[int, int]]:
+    """When another model scored in the one run than in the other: (low, high], in ms.
+
+    >>> apart([Serving(10, 1), Serving(30, 2)], [Serving(10, 1), Serving(20, 2)])
+    [(20, 30)]
+    """
+    moments = sorted({it.after for it in (*live, *replay)})
+    return [
+        (low, high)
+        for low, high in zip(moments, [*moments[1:], NEVER], strict=True)
+        if _version(live, low + 1) != _version(replay, low + 1)
+    ]
+
+
+def _version(served: list[Serving], at: int) -> int:
+    return next((it.version for it in reversed(served) if at > it.after), 0)
+
+
+def scored_apart(rows: Iterable[Row], every: int, until: int, when: list[tuple[int, int]]) -> bool:
+    """Whether the people with the events `rows` may have been scored at a moment in one of `when` and not
+    later than `until` (ms): with an event of theirs, or as long after it as they are scored again."""
+    for row in rows:
+        for low, high in when:
+            again = max(0, -((row.at - low - 1) // every))
+            if row.at + again * every <= min(high, until):
+                return True
+    return False
 
 
 class Cause(NamedTuple):

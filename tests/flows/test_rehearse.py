@@ -77,6 +77,13 @@ def test_it_says_who_and_what_would_have_been_different_and_removes_what_it_made
     assert topics_of(shop) == before, "topics were left behind"
     assert not [*shop.folder.glob("oncue-rehearsal-*")]
 
+    itself = shop.oncue(
+        "rehearse", new, "--against", changed(shop, "copy.yaml", *changes), "--brokers", kafka.bootstrap,
+        "--state", shop.folder,
+    )  # fmt: skip
+    assert itself.wait(3 * PATIENCE) == 0, itself.said
+    assert "No differences: the same customers, triggers and reasons." in itself.said
+
 
 def test_what_cannot_be_rehearsed_is_said_at_once(mock: EmbeddedBroker, scoped: Maker) -> None:
     shop = scoped(mock)

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from operators.differences import AHEAD, IDLE, LATE_LIVE, LATE_REPLAY, Order, Row, cause
+from operators.differences import (
+    AHEAD,
+    IDLE,
+    LATE_LIVE,
+    LATE_REPLAY,
+    Order,
+    Row,
+    Serving,
+    apart,
+    cause,
+    scored_apart,
+)  # fmt: skip
 
 WEB, APP = "shop.web/0", "shop.app/0"
 
@@ -85,3 +96,27 @@ def test_a_range_ends_with_the_last_cut_that_does_not_exceed_it() -> None:
     shorter = mine.up_to(2)
     assert shorter.numbers == [1, 2]
     assert shorter.cut_of(WEB, 3) is None
+
+
+MODELS = "shop.models/0"
+
+
+def test_a_model_scores_what_is_later_than_all_that_had_been_seen_when_it_came() -> None:
+    mine = order((10, {WEB: 1}), (20, {MODELS: 1}), (30, {WEB: 2}), (40, {MODELS: 3}))
+    mine.saw(WEB, 0, 15)
+    mine.saw(WEB, 1, 30)
+    models = [(0, 100), (1, 200), (2, 150)]
+    assert mine.served(MODELS, models) == [(15, 100), (30, 200)], "a version that is no newer does not count"
+    assert mine.served(MODELS, [(3, 300)]) == [], "it had not come"
+
+
+def test_only_who_was_scored_while_the_models_differed_was_decided_on_by_another_one() -> None:
+    other = apart([Serving(100, 1)], [Serving(160, 1)])
+    assert other == [(100, 160)]
+    ann, every = [Row(WEB, 0, 80)], 50
+    assert scored_apart(ann, every, until=130, when=other), "scored again at 130"
+    assert not scored_apart(ann, every, until=129, when=other)
+    assert not scored_apart(ann, every=100, until=500, when=other), "scored at 80 and 180"
+    assert scored_apart([Row(WEB, 0, 160)], every, until=160, when=other)
+    assert not scored_apart([Row(WEB, 0, 161)], every, until=500, when=other)
+    assert apart([Serving(100, 1)], [Serving(100, 1)]) == []
