@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 
-from tests.brokers import EmbeddedBroker
+import pytest
+
+from flows.plan import EVENT_TIME, LIVE
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
 from tests.flows.test_replay import completed, decided, visit
@@ -35,18 +37,19 @@ def started(scope: Scope) -> Program:
     return run
 
 
+@pytest.mark.parametrize(("broker", "order"), [("mock", EVENT_TIME), ("kafka", LIVE)])
 def test_live_goes_on_with_a_replayed_state_and_back_and_every_decision_is_made_once(
-    mock: EmbeddedBroker, scoped: Maker
+    broker: str, order: str, scoped: Maker, request: pytest.FixtureRequest
 ) -> None:
-    scope = scoped(mock)
+    scope = scoped(request.getfixturevalue(broker))
     send(scope, 0, 60)
     live = started(scope)
     until(lambda: scope.size("identities") >= 40, "the merges")
-    early = scope.oncue("promote", scope.state, "--live", scope.state, "--brokers", mock.bootstrap)
+    early = scope.oncue("promote", scope.state, "--live", scope.state, "--brokers", scope.broker.bootstrap)
     assert early.wait() == 2
     assert "holds no replay" in early.said
 
-    completed(scope, "new")
+    completed(scope, "new", "--order", order)
     send(scope, 60, 90)
     hand_over(scope, live, scope.folder / "new")
     send(scope, 90, 120)
@@ -64,6 +67,6 @@ def test_live_goes_on_with_a_replayed_state_and_back_and_every_decision_is_made_
     assert len(ids) > 40
     found = decided(scope, scope.name)
     assert decided(scope, completed(scope, "all")) == found
-    ledger = scope.ask("ledger", "--config", scope.config, "--brokers", mock.bootstrap)
+    ledger = scope.ask("ledger", "--config", scope.config, "--brokers", scope.broker.bootstrap)
     assert "balanced" in ledger
     shutil.rmtree(scope.folder / "all")
