@@ -348,13 +348,8 @@ def list_topics(
         if it.name in book.reference
     ]
     rows += [(names.output(book.scope, code), "out", it.keyed_by, "") for code, it in book.outputs.items()]
-    if book.churn is not None:
-        written = {row[0] for row in rows}
-        rows += [
-            (name, "learning", it.keyed_by, "")
-            for it in names.LEARNING
-            if (name := names.learning(book.scope, it.name)) not in written
-        ]
+    if book.foretold:
+        rows += [(names.learning(book.scope, it.name), "learning", it.keyed_by, "") for it in names.LEARNING]
     rows.append((names.order(book.scope), "internal", "-", ""))
     columns = ("topic", "use", "keyed_by", "about")
     if as_json:

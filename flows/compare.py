@@ -18,7 +18,8 @@ from flows import intake, kafka, tail
 from flows.cloudevents import CUT, ID
 from flows.plan import LIVE, Plan
 from flows.recorded import Recorded
-from operators.churn import published, told
+from operators import told
+from operators.churn import published
 from operators.churn.published import Incompatible
 from operators.differences import (
     BEGINNING,
@@ -217,10 +218,11 @@ def _explain(
     for one in differences:
         group = owner.get(one.key, -1)
         found = causes.get(group)
-        if found is None and book.churn is not None and one.rule in scored and group in people:
-            every = book.churn.definition.every
-            if scored_apart(people[group].rows, every, one.at, other):
-                found = Cause(MODEL, "decided from a score, which another model gave in the other run")
+        if found is None and group in people:
+            for subject in scored.get(one.rule, ()):
+                every = book.foretold[subject].definition.every
+                if scored_apart(people[group].rows, every, one.at, other[subject]):
+                    found = Cause(MODEL, "decided from a score, which another model gave in the other run")
         if found is None and one.at > reached:
             found = Cause(END, f"one of the two had come to {reached} only when it ended")
         if found is None and began:
@@ -229,25 +231,31 @@ def _explain(
             one.cause, one.detail = found
 
 
-def _of_scores(book: Playbook) -> frozenset[str]:
-    """The rules that decide from scores."""
-    return frozenset(
-        name for name, rule in book.rules.items() if rule.of or any(fact in told.SAID for fact in rule.facts)
-    )
+def _of_scores(book: Playbook) -> dict[str, set[str]]:
+    """The rules that decide from scores, and from those of which subjects."""
+    return {
+        name: {told.OF[fact] for fact in (rule.of, *rule.facts) if fact in told.OF}
+        for name, rule in book.rules.items()
+    }
 
 
-def _other_models(book: Playbook, brokers: str, live: Order, mine: Order) -> list[tuple[int, int]]:
-    """When (low, high] in event time the two runs scored by other models."""
-    if book.churn is None:
-        return []
+def _other_models(book: Playbook, brokers: str, live: Order, mine: Order) -> dict[str, list[tuple[int, int]]]:
+    """By subject, when (low, high] in event time the two runs scored by other models."""
+    if not book.foretold:
+        return {}
     topic = topics.learning(book.scope, "models")
-    models = []
+    models: dict[str, list[tuple[int, int]]] = {subject: [] for subject in book.foretold}
     for record in tail.history(brokers, [topic], partitions=[0]):
         try:
-            models.append((record.offset(), published.read(record.value() or b"").version))
+            model = published.read(record.value() or b"")
         except Incompatible:  # nobody could use it
             continue
-    return apart(*(order.served(f"{topic}/0", models) for order in (live, mine)))
+        if model.subject in models:
+            models[model.subject].append((record.offset(), model.version))
+    return {
+        subject: apart(*(order.served(f"{topic}/0", rows) for order in (live, mine)))
+        for subject, rows in models.items()
+    }
 
 
 def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: Order) -> Cause | None:

@@ -1,18 +1,20 @@
 """The learning flow of a scope on one page.
 
-churn-examples (one partition: examples from the customer step, commands of operators)
+<subject>-examples (one partition: examples from the customer step, commands of operators)
     examples   the records from where the last snapshot stood, in their order
     learn      the learner: test every contestant, learn, publish; its snapshot is the learner itself
-    publish    models (by version) | model-metrics
+    publish    models (by subject and version) | model-metrics
 
-What is published depends on the records and their order alone, and its version is its position among
-them. So after a crash what is already there is known by its version, and is not published again.
+once for each subject: churn, intent. What is published of a subject depends on its records and their order
+alone, and its version is its position among them. So after a crash what is already there is known by its
+version, and is not published again.
 """
 
 from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Collection
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -30,21 +32,21 @@ from confluent_kafka import TopicPartition
 
 from flows import kafka, tail
 from flows.kafka import KafkaTrouble
+from flows.models import named
 from flows.telemetry import log
 from flows.telemetry.learner import ExamplesView, LearnerView, ReportView, last_reports
 from flows.telemetry.settings import Settings
 from flows.telemetry.watching import Watching
 from flows.writer import Outgoing, Writer
 from operators.churn import frozen, published
-from operators.churn.definition import Churning
 from operators.churn.learner import Course, Learner, Output
+from operators.foretold import Foretold
 from operators.playbook import Playbook
 from schemas import topics
 from schemas.churn import COMMAND, Command, Example
 from state.directory import Directory
 
 EPOCH = timedelta(seconds=2)
-PART = "churn"  # the one key, source partition and sink partition
 
 Item = tuple[int, bytes | None, bytes]  # offset, key, value
 _example = msgspec.json.Decoder(Example).decode
@@ -56,7 +58,7 @@ class Learning(NamedTuple):
     """One run of the learning flow. `once`: end where the examples end now."""
 
     scope: str
-    churning: Churning
+    foretold: dict[str, Foretold]
     brokers: str
     directory: Directory
     stop: threading.Event
@@ -65,37 +67,45 @@ class Learning(NamedTuple):
     report: ReportView
 
 
-def course(churning: Churning) -> Course:
-    definition = churning.definition
+def course(foretold: Foretold) -> Course:
+    definition = foretold.definition
     return Course(
         definition.inputs, definition.horizon, definition.fingerprint, version("river"),
-        churning.contestants, churning.champion, churning.terms,
+        foretold.contestants, foretold.champion, foretold.terms,
     )  # fmt: skip
 
 
 def topology(run: Learning) -> Dataflow:
     flow = Dataflow("oncue-learning")
-    examples = op.input("examples", flow, Examples(run))
-    keyed = op.key_on("key", examples, lambda _: PART)
-    outputs = op.stateful_batch("learn", keyed, lambda raw: Learn(run, raw))
-    op.output("publish", outputs, Publish(run))
+    for subject in run.foretold:
+        _of(subject, flow, run)
     return flow
+
+
+def _of(subject: str, flow: Dataflow, run: Learning) -> None:
+    """The steps of one subject, which is their one key and partition."""
+    examples = op.input(f"{subject}-examples", flow, Examples(run, subject))
+    keyed = op.key_on(f"{subject}-key", examples, lambda _: subject)
+    outputs = op.stateful_batch(f"{subject}-learn", keyed, lambda raw: Learn(run, subject, raw))
+    op.output(f"{subject}-publish", outputs, Publish(run, subject))
 
 
 def prepare(
     playbook: Playbook,
     brokers: str,
     state: Path,
+    subjects: Collection[str],
     once: bool = False,
     anew: bool = False,
     telemetry: Settings | None = None,
 ) -> Learning:
-    """Check playbook, topics and state. `anew`: forget what was learnt. Raises KafkaTrouble, StateError."""
-    if playbook.churn is None:
-        raise KafkaTrouble("the playbook has no section `churn`: there is nothing to learn")
+    """Check topics and state. `subjects`: what to learn of the playbook; `anew`: forget what was learnt.
+    Raises KafkaTrouble, StateError."""
+    foretold = {subject: playbook.foretold[subject] for subject in subjects}
     client = kafka.consumer(brokers, "oncue-check")
     try:
         names = [topics.learning(playbook.scope, it.name) for it in topics.LEARNING]
+        names += [topics.examples(playbook.scope, it) for it in foretold]
         kafka.partitions(client, names, brokers)
     finally:
         client.close()
@@ -108,7 +118,7 @@ def prepare(
     watching = Watching(telemetry)
     before = last_reports(brokers, topics.learning(playbook.scope, "model-metrics"))
     return Learning(
-        playbook.scope, playbook.churn, brokers, directory, threading.Event(), once, watching,
+        playbook.scope, foretold, brokers, directory, threading.Event(), once, watching,
         ReportView(watching.figures, before),
     )  # fmt: skip
 
@@ -125,20 +135,20 @@ def work(run: Learning) -> None:
 
 
 class Examples(FixedPartitionedSource[Item, int]):
-    def __init__(self, run: Learning) -> None:
-        self._run = run
+    def __init__(self, run: Learning, subject: str) -> None:
+        self._run, self._subject = run, subject
 
     def list_parts(self) -> list[str]:
-        return [PART]
+        return [self._subject]
 
     def build_part(self, step_id: str, for_part: str, resume_state: int | None) -> ExamplesPartition:
-        return ExamplesPartition(self._run, resume_state)
+        return ExamplesPartition(self._run, self._subject, resume_state)
 
 
 class ExamplesPartition(StatefulSourcePartition[Item, int]):
-    def __init__(self, run: Learning, resume: int | None) -> None:
+    def __init__(self, run: Learning, subject: str, resume: int | None) -> None:
         self._run = run
-        place = topics.learning(run.scope, "churn-examples"), 0
+        place = topics.examples(run.scope, subject), 0
         self._client = kafka.consumer(run.brokers, "oncue-learning")
         first, self._end = kafka.bounds(self._client, place)
         self._next = first if resume is None else resume
@@ -151,7 +161,7 @@ class ExamplesPartition(StatefulSourcePartition[Item, int]):
         self._view = ExamplesView(self._client, place, run.watching.settings.within)
         self._view.next = self._next
         run.watching.figures.watch(self._view.points)
-        run.watching.health.check("examples", self._view.why_not)
+        run.watching.health.check(f"{subject}-examples", self._view.why_not)
         run.watching.health.started = True
 
     def next_batch(self) -> list[Item]:
@@ -191,9 +201,11 @@ class ExamplesPartition(StatefulSourcePartition[Item, int]):
 class Learn(StatefulBatchLogic[Item, Output, bytes]):
     """The learner ignores what it has taken already, so it may be newer than the source's snapshot."""
 
-    def __init__(self, run: Learning, raw: bytes | None) -> None:
-        what = course(run.churning)
-        self._learner = Learner(what) if raw is None else frozen.thaw(raw, what)
+    def __init__(self, run: Learning, subject: str, raw: bytes | None) -> None:
+        foretold = run.foretold[subject]
+        what, about = course(foretold), foretold.definition.subject
+        self._subject = subject
+        self._learner = Learner(what, about) if raw is None else frozen.thaw(raw, what, about)
         self._timings = run.watching.timings
         run.watching.figures.watch(LearnerView(self._learner).points)
 
@@ -205,7 +217,8 @@ class Learn(StatefulBatchLogic[Item, Output, bytes]):
                 record: Example | Command = _command(value) if key == COMMAND else _example(value)
                 out += self._learner.apply(offset, record)
             except (msgspec.MsgspecError, ValueError) as error:
-                log.say(f"example {offset} cannot be used and is passed over: {error}", "WARN")
+                what = f"{self._subject} example {offset}"
+                log.say(f"{what} cannot be used and is passed over: {error}", "WARN")
         self._timings.add("learn", began)
         return out, False
 
@@ -217,37 +230,40 @@ class Learn(StatefulBatchLogic[Item, Output, bytes]):
 
 
 class Publish(FixedPartitionedSink[Output, None]):
-    def __init__(self, run: Learning) -> None:
-        self._run = run
+    def __init__(self, run: Learning, subject: str) -> None:
+        self._run, self._subject = run, subject
 
     def list_parts(self) -> list[str]:
-        return [PART]
+        return [self._subject]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> PublishPartition:
-        return PublishPartition(self._run)
+        return PublishPartition(self._run, self._subject)
 
 
 class PublishPartition(StatefulSinkPartition[Output, None]):
-    """Fences its predecessor first, then looks at what there is: nothing can be added behind its back."""
+    """Fences its predecessor first, then looks at what there is of its subject: nothing can be added behind
+    its back."""
 
-    def __init__(self, run: Learning) -> None:
-        self._scope = run.scope
+    def __init__(self, run: Learning, subject: str) -> None:
+        self._scope, self._subject = run.scope, subject
         self._figures, self._timings = run.watching.figures, run.watching.timings
         self._report = run.report
         models, metrics = topics.learning(run.scope, "models"), topics.learning(run.scope, "model-metrics")
         self._timings.waits("the broker")
-        self._writer = Writer(run.brokers, f"oncue-learning-{run.scope}", [(models, 0), (metrics, 0)])
-        self._there = There(run.brokers, models, metrics)
+        self._writer = Writer(
+            run.brokers, f"oncue-learning-{run.scope}-{subject}", [(models, 0), (metrics, 0)]
+        )
+        self._there = There(run.brokers, models, metrics, subject)
         self._timings.waits("")
         self._writer.start()
 
     def write_batch(self, items: list[Output]) -> None:
         new = [item for item in items if self._there.lacks(item)]
-        outgoing = [record(item, self._scope) for item in new]
+        outgoing = [record(self._subject, item, self._scope) for item in new]
         self._writer.send(outgoing)
         for item in new:
             if item.metrics is not None:
-                self._report.published(item.metrics)
+                self._report.published(self._subject, item.metrics)
         for it in outgoing:
             self._figures.count("messaging.client.sent.messages", 1, it.topic)
 
@@ -264,41 +280,35 @@ class PublishPartition(StatefulSinkPartition[Output, None]):
 
 
 class There:
-    """What has been published before: the newest versions, and which models were said to be gone."""
+    """What has been published of a subject before: the newest versions, and which models were said to be
+    gone."""
 
-    def __init__(self, brokers: str, models: str, metrics: str) -> None:
+    def __init__(self, brokers: str, models: str, metrics: str, subject: str) -> None:
         self.model = self.metrics = 0
-        self.gone: set[str] = set()
+        self.gone: set[int] = set()
         for record in tail.history(brokers, [models], partitions=[0]):
-            key = (record.key() or b"").decode()
-            if record.value():
-                self.model = max(self.model, _version(key))
-            else:
-                self.gone.add(key)
+            whose, version = named(record.key())
+            if whose == subject and record.value():
+                self.model = max(self.model, version)
+            elif whose == subject:
+                self.gone.add(version)
         for record in tail.history(brokers, [metrics], partitions=[0]):
-            self.metrics = max(self.metrics, _version((record.key() or b"").decode()))
+            whose, version = named(record.key())
+            if whose == subject:
+                self.metrics = max(self.metrics, version)
 
     def lacks(self, item: Output) -> bool:
         if item.metrics is not None:
             return item.version > self.metrics
         if item.version != self.model:
             return item.version > self.model
-        return bool(item.gone) and _key(item) not in self.gone
+        return bool(item.gone) and item.gone not in self.gone
 
 
-def record(item: Output, scope: str) -> Outgoing:
+def record(subject: str, item: Output, scope: str) -> Outgoing:
     """As it is published."""
+    key = f"{subject}/{item.gone or item.version}"
     if item.metrics is not None:
-        return Outgoing(topics.learning(scope, "model-metrics"), 0, _key(item), _encode(item.metrics), [])
+        return Outgoing(topics.learning(scope, "model-metrics"), 0, key, _encode(item.metrics), [])
     body = published.encode(item.model) if item.model is not None else None
-    return Outgoing(topics.learning(scope, "models"), 0, _key(item), body, [])
-
-
-def _key(item: Output) -> str:
-    return f"churn/{item.gone or item.version}"
-
-
-def _version(key: str) -> int:
-    """Of the key `churn/VERSION`."""
-    number = key.rpartition("/")[2]
-    return int(number) if number.isdigit() else 0
+    return Outgoing(topics.learning(scope, "models"), 0, key, body, [])

@@ -11,8 +11,7 @@ import msgspec
 
 from flows.placing import place
 from flows.steps import META, SHOWN
-from operators import patterns, profiles, records, yamlfile
-from operators.churn import told
+from operators import patterns, profiles, records, told, yamlfile
 from operators.counts import Counts
 from operators.facts import feature_values
 from operators.identifiers import TYPES, Identifiers
@@ -96,7 +95,7 @@ def described(book: Playbook, record: records.Record, now: int, text: str) -> di
         },
         "reachable": _reachable(core),
         "features": feature_values(book, record, book.features, now),
-        "churn": feature_values(book, record, told.SAID, now) if book.churn is not None else {},
+        "scores": feature_values(book, record, told.names(book.foretold), now),
         "backfilling": sorted(book.hidden),
         "units": units(text),
         "open": _open(book, record),

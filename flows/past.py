@@ -102,7 +102,7 @@ class Remembered:
         if not mine:
             return None
         person = mine[0]
-        asked = self.playbook._replace(profiles=None, churn=None, generations={}, later={}, hidden=set())
+        asked = self.playbook._replace(profiles=None, foretold={}, generations={}, later={}, hidden=set())
         record = Rebuilder(asked, self._known).record(
             person.customer, person.happened, self._beginning(person), until=at
         )

@@ -56,8 +56,8 @@ def rehearse(asked: Asked) -> Report:
     books = _load(asked, texts)
     parts = _parts(asked, books)
     learnt = (topics.learning(books[OLD].scope, "models"), 0)
-    churning = any(book.churn is not None for book in books.values())
-    models = kafka.end(asked.brokers, learnt) if churning else 0
+    scoring = any(book.foretold for book in books.values())
+    models = kafka.end(asked.brokers, learnt) if scoring else 0
     name = f"{books[OLD].scope}.rehearsal-{secrets.token_hex(4)}"
     folder = Path(tempfile.mkdtemp(prefix="oncue-rehearsal-", dir=asked.state))
     runs: dict[str, Run] = {}
@@ -71,7 +71,7 @@ def rehearse(asked: Asked) -> Report:
                     space=f"{name}-{side}",
                     output=planning.DECIDED,
                     parts=parts[side],
-                    models=models if book.churn is not None else 0,
+                    models=models if book.foretold else 0,
                 )
                 run = runs[side] = replaying.make(texts[side], book, asked.brokers, folder / side, plan)
                 _work(run, file, asked.workers)

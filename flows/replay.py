@@ -100,7 +100,7 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         if found is not None and found.made_by - {book.hash}:
             log.say("the live run had another playbook for some of these cuts; decisions will be this one's")
     models = 0
-    if book.churn is not None:
+    if book.foretold:
         models = kafka.end(asked.brokers, (topics.learning(book.scope, "models"), 0))
     named = asked.output not in (SHADOW, NONE, LIVE)
     if asked.output == LIVE and asked.publish != book.scope:

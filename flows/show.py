@@ -68,7 +68,7 @@ def customer(found: dict[str, Any]) -> None:
     )  # fmt: skip
     _table(
         console, ("score", "value"),
-        [(name, _value(found, name, value)) for name, value in found["churn"].items() if value is not None],
+        [(name, _value(found, name, value)) for name, value in found["scores"].items() if value is not None],
     )  # fmt: skip
     _table(
         console, ("consent", "", "since"),

@@ -90,7 +90,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **self._waking)
         self._group = Group(run.brokers, f"oncue-{run.space}")
         inputs = self._inputs()
-        learnt = [(run.models, 0)] if run.playbook.churn is not None else []
+        learnt = [(run.models, 0)] if run.playbook.foretold else []
         named_internal = [run.moves, run.control, run.order, *(topic for topic, _ in learnt)]
         counts = kafka.partitions(self._internals, named_internal, run.brokers)
         internals = [(run.moves, p) for p in range(counts[run.moves])] + [(run.control, 0)]

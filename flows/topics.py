@@ -24,13 +24,8 @@ def wanted(playbook: Playbook, partitions: int) -> list[NewTopic]:
     ]
     found += [NewTopic(topic, partitions) for topic in sorted(set(playbook.topics.values()))]
     found += written(scope, playbook.engine.partitions, playbook.outputs)
-    if playbook.churn is not None:
-        there = {topic.topic for topic in found}
-        found += [
-            NewTopic(name, 1, config=it.settings)
-            for it in topics.LEARNING
-            if (name := topics.learning(scope, it.name)) not in there
-        ]
+    if playbook.foretold:
+        found += [NewTopic(topics.learning(scope, it.name), 1, config=it.settings) for it in topics.LEARNING]
     return found
 
 

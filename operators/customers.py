@@ -14,7 +14,7 @@ from zlib import crc32
 
 import msgspec
 
-from operators import dedupe, effects, features, profiles, records, scores
+from operators import dedupe, effects, features, profiles, records
 from operators.churn.published import Incompatible
 from operators.counts import Counts, Tally
 from operators.effects import Effect
@@ -43,7 +43,7 @@ from operators.operations import (
 from operators.playbook import Playbook
 from operators.records import Core, Queue, Record
 from operators.reference import Reference, Table, key_of
-from operators.scores import Scores, Taken
+from operators.scores import Foresight, Taken
 from operators.timers import Timers
 from schemas import topics
 from schemas.inbound import ConsentUpdated
@@ -106,7 +106,7 @@ class Customers:
         self._timers = timers
         self._plan = playbook.plan
         self._kept = playbook.kept
-        self._scores = Scores(playbook, models) if playbook.churn else None
+        self._foresight = Foresight(playbook, models) if playbook.foretold else None
         self._intents = Intents(playbook)
         self._window = playbook.times.dedupe
         self._fatal = fatal
@@ -206,14 +206,14 @@ class Customers:
     @property
     def models(self) -> list[Taken]:
         """The models that are taken, to be kept with the records."""
-        return self._scores.taken if self._scores is not None else []
+        return self._foresight.taken if self._foresight is not None else []
 
     def _take(self, op: Operation) -> None:
         """A model was published. One that cannot be used is said so once; what was there stays."""
         _, place, offset, owner, after, raw = op
-        if self._scores is not None:
+        if self._foresight is not None:
             try:
-                self._scores.take(after, raw)
+                self._foresight.take(after, raw)
             except Incompatible as error:
                 if owner == self._shard:
                     arrived = self._intents.arrived
@@ -373,8 +373,8 @@ class Customers:
         theirs = records.decode(record.id, payload)
         records.merge(record, theirs, self._kept)
         self._intents.settle(record, decided, f"move:{number}")
-        if self._scores is not None:
-            self._scores.merged(self._intents, record, record.part("core"), at, f"move:{number}")
+        if self._foresight is not None:
+            self._foresight.merged(self._intents, record, record.part("core"), at, f"move:{number}")
         if self._profile_every:
             profiles.plan(record.part("core"), decided, self._profile_every)
         self._timers.set(record.id, old, alarm_of(record.part("core")))
@@ -410,7 +410,7 @@ class Customers:
         completed = len(op) > 8  # it was held, see `_operate`
         _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
-            message, form, values, signs, consent, addresses, deal = self._reader.read(
+            message, form, values, signs, consent, addresses, news = self._reader.read(
                 op[8] if completed else raw, at, place, completed
             )
         except BadEvent as error:
@@ -458,8 +458,8 @@ class Customers:
             intents.react(record, core, signs, at, message, before)
         if consent is not None and not consent.granted:
             intents.cancel(record, at, message, before)
-        if deal is not None and self._scores is not None:
-            self._scores.event(intents, record, core, deal, at, message, before)
+        if news and self._foresight is not None:
+            self._foresight.event(intents, record, core, news, at, message, before)
         if core.alarms or alarm >= 0:
             self._rearm(record, alarm)
         row["accepted"] += 1
@@ -503,12 +503,11 @@ class Customers:
         """Everything due by `limit`. `was_set`: the customer's timer has not gone off."""
         core: Core = record.part("core")
         alarm = alarm_of(core)
-        if self._scores is not None:
-            while (due := core.alarms.get(scores.ALARM, limit + 1)) <= limit:
-                self._decide_due(
-                    record, core, due - 1, watermark
-                )  # what it decides may need the score of then
-                self._scores.due(self._intents, record, core, due, watermark)
+        if self._foresight is not None:
+            while (found := self._foresight.first_due(core, limit)) is not None:
+                due, scores = found
+                self._decide_due(record, core, due - 1, watermark)  # it may need the score of then
+                scores.due(self._intents, record, core, due, watermark)
         self._decide_due(record, core, limit, watermark)
         self._rearm(record, alarm, was_set)
         self._records.touch(record)

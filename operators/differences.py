@@ -187,11 +187,12 @@ def _version(served: list[Serving], at: int) -> int:
 
 def scored_apart(rows: Iterable[Row], every: int, until: int, when: list[tuple[int, int]]) -> bool:
     """Whether the people with the events `rows` may have been scored at a moment in one of `when` and not
-    later than `until` (ms): with an event of theirs, or as long after it as they are scored again."""
+    later than `until` (ms): with an event of theirs, or as long after it as they are scored again
+    (`every`; 0: never by themselves)."""
     for row in rows:
         for low, high in when:
-            again = max(0, -((row.at - low - 1) // every))
-            if row.at + again * every <= min(high, until):
+            again = max(0, -((row.at - low - 1) // every)) if every else 0
+            if low < row.at + again * every <= min(high, until):
                 return True
     return False
 

@@ -56,12 +56,13 @@ def profile(id: str, body: outbound.Profile, arrived: int, cause: str) -> Effect
     )
 
 
-def example(body: Example, arrived: int) -> Effect:
-    """A label for the learner."""
-    id = f"example:{body.customer}:{body.at}"
+def example(subject: str, body: Example, arrived: int) -> Effect:
+    """A label for the learner of `subject`."""
+    kind = f"{subject}-example"
     return Effect(
-        topics.CHURN_EXAMPLES, id, body.customer, _json(body), "oncue.churn-example", body.known_at, arrived
-    )
+        topics.EXAMPLES[subject], f"{kind}:{body.customer}:{body.at}", body.customer, _json(body),
+        f"oncue.{kind}", body.known_at, arrived,
+    )  # fmt: skip
 
 
 def decision(id: str, body: outbound.Decision, arrived: int, cause: str, correlation: str = "") -> Effect:

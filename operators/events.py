@@ -9,7 +9,7 @@ from zlib import crc32
 import msgspec
 
 from operators import patterns
-from operators.churn.definition import Definition
+from operators.churn.definition import PURCHASE, Deal
 from operators.enrichment import Enrichment
 from operators.expressions import Expression
 from operators.identifiers import Identifiers
@@ -40,18 +40,10 @@ FAILURES = {
 }  # fmt: skip
 
 
-class Deal(NamedTuple):
-    """An event that asks for a score of churn; if `bought`, a purchase of `value` in minor units."""
-
-    bought: bool
-    value: int
-
-
-RESCORE = Deal(False, 0)
-
 # What the playbook takes from an event: the message id; its values as a row of a form, and the form (see
 # `operators/measures.py`); what it says to rules; the consent if it is one; the addresses it names: "email:"
-# and a checksum, and when it was found not to work (-1: it is only named); and what it is to churn.
+# and a checksum, and when it was found not to work (-1: it is only named); and what it is to what is
+# foretold (subject, what).
 Reading = tuple[
     str,
     str,
@@ -59,17 +51,18 @@ Reading = tuple[
     Sequence[Sign],
     ConsentUpdated | None,
     Sequence[tuple[str, int]],
-    Deal | None,
+    Sequence[tuple[str, Any]],
 ]
 
 
 class _Plan(NamedTuple):
-    """What to take from events of one name."""
+    """What to take from events of one name. `bought`: it is a purchase, and says what it is worth."""
 
     contract: type[msgspec.Struct] | None
     form: Form | None
     reactions: tuple[Reaction, ...]
-    deal: Deal | None
+    news: tuple[tuple[str, Any], ...]
+    bought: bool
 
 
 class Reader:
@@ -81,7 +74,8 @@ class Reader:
         self._minor = MinorUnits(playbook.currency)
         self._identifiers = Identifiers(playbook.policies, playbook.region)
         self._fill = enrichment.fill if enrichment is not None else None
-        self._worth = compile_path(churn.value) if (churn := self._churn()) and churn.value else None
+        churn = playbook.foretold.get("churn")
+        self._worth = compile_path(churn.definition.value) if churn and churn.definition.value else None
         self._plans: dict[str, _Plan] = {}
         self._sources: dict[str, str] = {}
         self._decode = msgspec.json.Decoder(Event).decode
@@ -107,7 +101,7 @@ class Reader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # in what the header left unread
             raise BadEvent("not-json", str(error)) from None
         name = event.event if event.event is not None and event.type == "track" else event.type
-        contract, form, reactions, deal = self._plans.get(name) or self._plan(name)
+        contract, form, reactions, news, bought = self._plans.get(name) or self._plan(name)
         properties = event.properties
         if "currency" in properties:
             self._tidy(properties)
@@ -126,8 +120,8 @@ class Reader:
             except BadValue as error:
                 raise BadEvent(error.reason, str(error)) from None
         signs = self._signs(reactions, name, properties, checked, at) if reactions else ()
-        if deal is not None and deal.bought:
-            deal = self._deal(name, properties)
+        if bought:
+            news = (("churn", self._deal(name, properties)), *news)
         consent = checked if contract is ConsentUpdated else None
         context = event.context
         addresses: Sequence[tuple[str, int]] = ()
@@ -137,7 +131,7 @@ class Reader:
             or name in FAILURES
         ):
             addresses = self._addresses(event, name, at)
-        return event.messageId, form.text if form is not None else "", row, signs, consent, addresses, deal
+        return event.messageId, form.text if form is not None else "", row, signs, consent, addresses, news
 
     def _tidy(self, properties: dict[str, Any]) -> None:
         given = properties.get("currency")
@@ -147,25 +141,20 @@ class Reader:
     def _plan(self, name: str) -> _Plan:
         book = self._playbook
         form = book.forms.get(name)
-        churn = self._churn()
-        deal = None
-        if churn is not None:
-            deal = Deal(True, 0) if name in churn.on else RESCORE if name in churn.rescore else None
-        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()), deal)
-        if (
-            form or plan.reactions or plan.contract or deal
-        ):  # event names are the sender's: do not keep them all
+        means = {subject: it.definition.means(name) for subject, it in book.foretold.items()}
+        bought = self._worth is not None and means.get("churn") == PURCHASE
+        if bought:
+            del means["churn"]
+        news = tuple((subject, what) for subject, what in means.items() if what is not None)
+        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()), news, bought)
+        # Event names are the sender's: do not keep them all.
+        if form or plan.reactions or plan.contract or news or bought:
             self._plans[name] = plan
         return plan
 
-    def _churn(self) -> Definition | None:
-        churn = self._playbook.churn
-        return churn.definition if churn is not None else None
-
     def _deal(self, name: str, properties: dict[str, Any]) -> Deal:
         """A purchase and what it is worth; what does not say is worth nothing that is known."""
-        if self._worth is None:
-            return Deal(True, 0)
+        assert self._worth is not None
         given = properties.get("currency")
         if given is not None and given != self._currency:
             said = f"churn is in {self._currency}, the event in {given!r:.40}"

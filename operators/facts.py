@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from operators import features
-from operators.churn import told
+from operators import features, told
 from operators.expressions import Expression
 from operators.features import CLOSES, Columns, Feature
 from operators.playbook import Playbook
@@ -21,7 +20,7 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
     _needed(known, names, slots)
     opened = features.peek(record.part("m"), playbook.plan, slots) if slots and record.has("m") else {}
     found: dict[str, Any] = dict.fromkeys(playbook.hidden) if playbook.hidden else {}
-    _read(known, record, names, opened, found, now)
+    _read(playbook, record, names, opened, found, now)
     return {name: found[name] for name in names}
 
 
@@ -37,23 +36,24 @@ def _needed(known: Mapping[str, Feature | Expression], names: Collection[str], s
 
 
 def _read(
-    known: Mapping[str, Feature | Expression],
+    playbook: Playbook,
     record: Record,
     names: Collection[str],
     opened: Mapping[str, Columns],
     found: dict[str, Any],
     now: int,
 ) -> None:
+    known = playbook.features
     for name in names:
         if name in found:
             continue
         feature = known.get(name)
         if isinstance(feature, Expression):
-            _read(known, record, feature.names, opened, found, now)
+            _read(playbook, record, feature.names, opened, found, now)
             found[name] = feature.value(found)
             continue
         if feature is None:
-            found[name] = told.says(record.part("churn").scored if record.has("churn") else None, name)
+            found[name] = told.says(told.newest(playbook.foretold, record, told.OF[name], now), name)
             continue
         columns = features.columns_of(opened, feature.slot)
         found[name] = features.value(columns, feature, now) if columns else feature.nothing

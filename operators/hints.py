@@ -33,7 +33,7 @@ def near(name: str, known: Iterable[str]) -> str:
 def slips(raw: Located) -> Iterator[tuple[int, str, str]]:
     """Line, path and words for every event name that is nearly one of the contract, and for every
     property that is nearly one of the events it is read from."""
-    for section in ("measures", "triggers", "churn"):
+    for section in ("measures", "triggers", "churn", "intent"):
         yield from _slips(raw.get(section), section, raw.lines.get(section, 1), set())
 
 
@@ -42,7 +42,7 @@ def _slips(item: Any, path: str, line: int, events: set[str]) -> Iterator[tuple[
         mine = {name for name in _texts(item.get("on")) if name in PROPERTIES} or events
         for key, value in item.items():
             at = item.lines[key]
-            if key in ("on", "removes", "rescore"):
+            if key in ("on", "removes", "rescore") or path == "intent.signals":
                 yield from _event_slips(value, f"{path}.{key}", at)
             yield from _slips(value, f"{path}.{key}", at, mine)
     elif isinstance(item, Items):

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from operators import effects, patterns
-from operators.churn import told
-from operators.churn.customer import Score
+from operators import effects, patterns, told
 from operators.effects import Effect
 from operators.events import Sign
 from operators.facts import feature_values
+from operators.foretold import Score
 from operators.money import MILLION
 from operators.patterns import Pattern, Patterns
 from operators.playbook import Playbook
 from operators.records import Core, Record
-from operators.rules import OF_SCORES, Rule
+from operators.rules import Rule
 from operators.triggers import Reason, cancel, decide, failed
 
 FEW_KEYS = 8  # of one rule: with more, an alarm that may be too early is left as it is
@@ -36,7 +35,10 @@ class Intents:
         self._playbook = playbook
         self._rules = playbook.rules
         self._grace = playbook.times.grace
-        self._of_scores = tuple(rule for rule in playbook.rules.values() if rule.kind in OF_SCORES)
+        self._of_scores = {
+            subject: tuple(rule for rule in playbook.rules.values() if told.OF.get(rule.of) == subject)
+            for subject in playbook.foretold
+        }
         self._begin: dict[str, Callable[..., bool]] = {
             "absence": self._wait, "repeat": self._count, "threshold": self._weigh, "drop": self._compare,
         }  # fmt: skip
@@ -181,9 +183,9 @@ class Intents:
 
     # --- a score -------------------------------------------------------------------------------------
 
-    def scored(self, record: Record, score: Score, cause: str, watermark: int) -> None:
+    def scored(self, record: Record, subject: str, score: Score, cause: str, watermark: int) -> None:
         """A customer was scored anew because of `cause`, a message id or nothing but time."""
-        for rule in self._of_scores:
+        for rule in self._of_scores[subject]:
             value = told.says(score, rule.of)
             if value is None:
                 continue

@@ -9,25 +9,23 @@ from zoneinfo import available_timezones
 
 import msgspec
 
-from operators import declared, features, yamlfile
-from operators.churn import told
-from operators.churn.definition import Churning, Definition, Terms
+from operators import declared, features, told, yamlfile
 from operators.expressions import Expression
 from operators.features import Feature, Plan
+from operators.foretold import Foretold
 from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
-from operators.measures import HOUR, WEEKDAY, Form, LocalTime, Measure
+from operators.measures import Form, LocalTime, Measure
 from operators.paths import Getter, compile_path
 from operators.records import Kept
 from operators.rules import Reaction, Rule, compile_rules, digest
 from operators.shapes import Misfit, Mistake, fit
+from operators.subjects import FORMS, compile_subject
 from schemas import durations
 from schemas import playbook as form
 from schemas import topics as naming
 from schemas.currency import CODES
 from schemas.reference import RECORDS
-
-THROTTLE = 60_000  # ms between scores that events ask for, where the playbook does not say
 
 
 class BadPlaybook(ValueError):
@@ -73,7 +71,7 @@ class Playbook(NamedTuple):
     features: dict[str, Feature | Expression]
     rules: dict[str, Rule]
     profiles: Profiles | None
-    churn: Churning | None
+    foretold: Mapping[str, Foretold]  # subject -> its section
     plan: Plan  # what to keep of the measures
     forms: dict[str, Form]  # event name -> what to take from it
     reactions: dict[str, tuple[Reaction, ...]]  # event name -> rules
@@ -95,7 +93,7 @@ class Playbook(NamedTuple):
     @property
     def kept(self) -> Kept:
         """What records keep."""
-        return Kept(self.plan, self.churn.definition if self.churn else None)
+        return Kept(self.plan, self.foretold)
 
     @property
     def outputs(self) -> dict[int, naming.Output]:
@@ -103,7 +101,7 @@ class Playbook(NamedTuple):
         return {
             code: it
             for code, it in enumerate(naming.OUTPUTS)
-            if not it.section or getattr(self, it.section) is not None
+            if not it.section or it.section in self.foretold
         }
 
 
@@ -198,15 +196,16 @@ class _Compiler:
         references = self.references(scope, reference, topics)
         clock = self.clock()
         built = declared.measures(measures, self.at)
-        said = tuple(told.SAID) if "churn" in raw else ()
+        said = told.names(raw)
         for name in said:
             if name in asked:
-                self.wrong(1, f"features.{name}", "is given by the section churn; choose another name")
+                problem = f"is given by the section {told.OF[name]}; choose another name"
+                self.wrong(1, f"features.{name}", problem)
         names = {*self.written("features"), *said}
         ready = declared.features(asked, built, self.written("measures"), names, self.at)
         rules, reactions = compile_rules(self, triggers, [*ready, *said], channels, currency)
         profiles = self.profiles([*ready, *said]) if "profiles" in raw else None
-        churn = self.churn(built, ready) if "churn" in raw else None
+        foretold = self.foretold(built, ready)
         keep = self.keep() if "history" in raw else 0
         if self.mistakes:
             raise BadPlaybook(self.name, self.mistakes)
@@ -230,7 +229,7 @@ class _Compiler:
             features=ready,
             rules=rules,
             profiles=profiles,
-            churn=churn,
+            foretold=foretold,
             plan=plan,
             forms={
                 event: Form(event, used, currency, clock)
@@ -297,46 +296,21 @@ class _Compiler:
             self.wrong(line, "history.keep", "must be 1s or more")
         return keep
 
-    def churn(self, measures: dict[str, Measure], ready: dict[str, Feature | Expression]) -> Churning | None:
-        line = self.raw.lines["churn"]
-        section = self.convert(self.raw["churn"] or {}, form.Churn, "churn", line)
-        if section is None:
-            return None
-        horizon = self.duration(line, "churn.horizon", section.horizon)
-        every = self.duration(line, "churn.every", section.every)
-        apart = self.duration(line, "churn.apart", section.apart) if section.apart else every
-        throttle = min(THROTTLE, every)
-        if section.throttle is not None:
-            throttle = self.duration(line, "churn.throttle", section.throttle)
-            if 0 < every < throttle:
-                self.wrong(line, "churn.throttle", "must not be longer than churn.every")
-        for name, given in (("horizon", horizon), ("every", every), ("apart", apart)):
-            if given < 1000 and getattr(section, name):
-                self.wrong(line, f"churn.{name}", "must be 1s or more")
-        for name in section.features:
-            if name not in self.written("features"):
-                hint = near(name, self.written("features"))
-                self.wrong(line, "churn.features", f"unknown feature {name!r}{hint}")
-            elif _is_text(ready.get(name), measures):
-                self.wrong(line, "churn.features", f"{name!r} is text; models take numbers")
-        for name in ("least", "promote_after"):
-            if getattr(section, name) < 1:
-                self.wrong(line, f"churn.{name}", "must be 1 or more")
-        for name in ("on", "contestants"):
-            if not getattr(section, name):
-                self.wrong(line, f"churn.{name}", "must name one or more")
-        if section.contestants == ["ensemble"]:
-            self.wrong(line, "churn.contestants", "an ensemble needs others to be the mean of")
-        if section.value is not None:
-            self.path(line, "churn.value", section.value)
-        if not section.on or not section.contestants:
-            return None
-        definition = Definition(
-            frozenset(section.on), section.value or "", horizon, every, apart, section.least,
-            frozenset(section.rescore), tuple(section.features), throttle,
-        )  # fmt: skip
-        terms = Terms(section.promote_after, section.margin)
-        return Churning(definition, tuple(section.contestants), section.contestants[0], terms)
+    def foretold(
+        self, measures: dict[str, Measure], ready: dict[str, Feature | Expression]
+    ) -> dict[str, Foretold]:
+        """The sections about what is foretold, in the order in which that is done."""
+        found = {}
+        for name, kind in FORMS.items():
+            if name not in self.raw:
+                continue
+            line = self.raw.lines[name]
+            section = self.convert(self.raw[name] or {}, kind, name, line)
+            if section is not None:
+                compiled = compile_subject(name, section, self, line, measures, ready)
+                if compiled is not None:
+                    found[name] = compiled
+        return found
 
     def engine_times(self, engine: form.Engine) -> Times:
         line = self.raw.lines.get("engine", 1)
@@ -429,11 +403,3 @@ class _Compiler:
             line = max(line, inside.lines[name])
             inside = inside[name]
         self.mistakes.append(Mistake(line, path, problem))
-
-
-def _is_text(feature: Feature | Expression | None, measures: dict[str, Measure]) -> bool:
-    """Whether a feature is the text of one of its values."""
-    if not isinstance(feature, Feature) or feature.aggregate not in ("first", "last", "min", "max", "top"):
-        return False
-    measure = next((it for it in measures.values() if it.slot == feature.slot), None)
-    return measure is not None and measure.unit == "text" and measure.take not in (HOUR, WEEKDAY)

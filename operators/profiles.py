@@ -11,15 +11,17 @@ those in between are seen may therefore depend on the cuts; the last one does no
 
 from __future__ import annotations
 
-from operators import effects
-from operators.churn import told
-from operators.churn.customer import Churn
+from typing import TypeVar
+
+from operators import effects, told
 from operators.effects import Effect
 from operators.facts import feature_values
+from operators.foretold import PARTS
 from operators.playbook import Playbook
 from operators.records import Core, Record
-from schemas.outbound import ChurnScore, Consent, Profile
+from schemas.outbound import ChurnScore, Consent, IntentScore, Profile
 
+Form = TypeVar("Form", ChurnScore, IntentScore)
 ALARM = "!profile"  # its name among a customer's alarms; no trigger can have it
 
 
@@ -42,17 +44,19 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
         features=feature_values(playbook, record, playbook.profiles.features, as_of),
         consents=[_consent(name, *said) for name, said in sorted(core.consents.items())],
         currency=playbook.currency,
-        churn=_churn(record) if playbook.churn is not None and record.has("churn") else None,
+        churn=_score(playbook, record, "churn", as_of, ChurnScore),
+        intent=_score(playbook, record, "intent", as_of, IntentScore),
     )
     return effects.profile(f"profile:{record.id}:{due}", body, arrived, "")
 
 
 def told_of(record: Record) -> None:
-    """The customer's profile of now goes out, or would: what it says of their score is no news any more."""
-    if record.has("churn"):
-        churn: Churn = record.part("churn")
-        if churn.scored is not None:
-            churn.told = churn.scored.churn
+    """The customer's profile of now goes out, or would: what it says of their scores is no news any more."""
+    for subject in PARTS:
+        if record.has(subject):
+            part = record.part(subject)
+            if part.scored is not None:
+                part.told = part.scored.probability
 
 
 def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:
@@ -68,22 +72,13 @@ def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:
     return effects.profile(f"profile:{record.id}:merged", body, arrived, "")
 
 
-def _churn(record: Record) -> ChurnScore | None:
-    churn: Churn = record.part("churn")
-    score = churn.scored
+def _score(playbook: Playbook, record: Record, subject: str, at: int, form: type[Form]) -> Form | None:
+    """What the newest score of `subject` says at `at`."""
+    score = told.newest(playbook.foretold, record, subject, at)
     if score is None:
         return None
-    return ChurnScore(
-        probability=told.says(score, "churn_probability"),
-        reasons=told.says(score, "churn_reasons"),
-        scored_at=score.at,
-        model=score.version,
-        prior=told.says(score, "churn_prior"),
-        expected_purchases=told.says(score, "expected_purchases"),
-        expected_value=told.says(score, "expected_value"),
-        next_purchase_at=score.next_purchase_at,
-        value_rank=told.says(score, "value_rank"),
-    )
+    said = {name.removeprefix(f"{subject}_"): say(score) for name, say in told.SAID[subject].items()}
+    return form(scored_at=score.at, **said)
 
 
 def _consent(name: str, at: int, granted: bool) -> Consent:

@@ -8,21 +8,20 @@ matter: rules are asked again, and a merge may have kept them from deciding then
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from operators import records
-from operators.churn import customer
 from operators.customers import Customers
 from operators.enrichment import Enrichment
-from operators.events import Deal, Reader, Reading
+from operators.events import Reader, Reading
 from operators.history import Happened
 from operators.intents import Intents, alarm_of
 from operators.operations import EVENT, Operation, Pack
 from operators.playbook import Playbook
 from operators.records import Core, Record
 from operators.reference import Table
-from operators.scores import PART, Scores
+from operators.scores import Foresight, News
 from operators.timers import Timers
 
 
@@ -106,8 +105,8 @@ class _Counting(Customers):
             rules={}, reactions={}, profiles=None, generations={}, later={}, hidden=set()
         )
         super().__init__(silent, 0, alone, timers, known)
-        if playbook.churn is not None:
-            self._scores = _Purchases(silent)
+        if playbook.foretold:
+            self._foresight = _Counted(silent)
 
     def _reads(self, enrichment: Enrichment | None) -> Reader:
         return _Silent(self._whole, enrichment)
@@ -117,15 +116,16 @@ class _Silent(Reader):
     """Says nothing of what an event means to rules, once that was found good."""
 
     def read(self, raw: bytes, at: int, place: str, completed: bool = False) -> Reading:
-        message, form, row, _, consent, addresses, deal = super().read(raw, at, place, completed)
-        return message, form, row, (), consent, addresses, deal
+        message, form, row, _, consent, addresses, news = super().read(raw, at, place, completed)
+        return message, form, row, (), consent, addresses, news
 
 
-class _Purchases(Scores):
+class _Counted(Foresight):
     """Counts what scores are made of."""
 
     def event(
-        self, intents: Intents, record: Record, core: Core, deal: Deal, at: int, message: str, before: int
-    ) -> None:
-        if deal.bought:
-            customer.bought(record.part(PART), at, deal.value, self._definition)
+        self, intents: Intents, record: Record, core: Core, news: Sequence[News], at: int, message: str,
+        before: int,
+    ) -> None:  # fmt: skip
+        for subject, what in news:
+            self.scores[subject].note(record, at, what)

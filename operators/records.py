@@ -1,24 +1,23 @@
 """A customer's record: named parts, each kept as bytes until something touches it.
 
 `core` is who they are to the engine, `seen` their recent message ids, `m` what was measured of them,
-`p:<rule>` the open patterns of a rule, `sent` the triggers that may still be cancelled, `churn` their
-purchases, score and the snapshots that wait for labels, `queue` what waits for a move to arrive. MERGES is
-the one list of what moves on a merge and how; `queue` is always empty by then.
+`p:<rule>` the open patterns of a rule, `sent` the triggers that may still be cancelled, `churn` and `intent`
+what is foretold of them: what it follows from, score and the snapshots that wait for labels; `queue` what
+waits for a move to arrive. MERGES is the one list of what moves on a merge and how; `queue` is always empty
+by then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
 
 from operators import dedupe, features, patterns
-from operators.churn import customer as churn
-from operators.churn.customer import Churn
-from operators.churn.definition import Definition
 from operators.dedupe import Seen
 from operators.features import Measured, Plan
+from operators.foretold import KINDS, PARTS, Foretold
 from operators.migrations import VERSION, bring_up
 from operators.patterns import Patterns
 
@@ -68,7 +67,7 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
     "m": msgspec.msgpack.Decoder(Measured).decode,
     "p": msgspec.msgpack.Decoder(Patterns).decode,
     "sent": msgspec.msgpack.Decoder(dict[str, Sent]).decode,
-    "churn": msgspec.msgpack.Decoder(Churn).decode,
+    **{subject: msgspec.msgpack.Decoder(kind).decode for subject, kind in KINDS.items()},
     "queue": msgspec.msgpack.Decoder(Queue).decode,
 }
 _EMPTY: dict[str, Callable[[], Any]] = {
@@ -77,7 +76,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "m": lambda: Measured(forms=[], rows=[]),
     "p": lambda: Patterns(keys={}, once={}),
     "sent": dict,
-    "churn": churn.empty,
+    **{subject: part.empty for subject, part in PARTS.items()},
     "queue": lambda: Queue(held=[], early={}, cuts=[]),
 }
 _decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
@@ -148,10 +147,10 @@ def decode(id: str, raw: bytes) -> Record:
 
 
 class Kept(NamedTuple):
-    """What the playbook keeps: panes of its measures; what it takes for churn, None where it says nothing."""
+    """What the playbook keeps: panes of its measures, and what it foretells."""
 
     plan: Plan
-    churn: Definition | None = None
+    foretold: Mapping[str, Foretold] = {}
 
 
 def merge(mine: Record, theirs: Record, kept: Kept) -> None:
@@ -205,9 +204,12 @@ def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
     return one | {key: min(at, one.get(key, at)) for key, at in other.items()}
 
 
-def _merge_churn(mine: Churn, theirs: Churn, kept: Kept) -> None:
-    if kept.churn is not None:  # else nobody asks for it any more
-        churn.merge(mine, theirs, kept.churn)
+def _merge_foretold(subject: str) -> Callable[[Any, Any, Kept], None]:
+    def merge(mine: Any, theirs: Any, kept: Kept) -> None:
+        if subject in kept.foretold:  # else nobody asks for it any more
+            PARTS[subject].merge(mine, theirs, kept.foretold[subject].definition)
+
+    return merge
 
 
 CORE_MERGES: dict[str, Callable[[Any, Any], Any]] = {
@@ -224,5 +226,5 @@ MERGES: dict[str, Callable[[Any, Any, Kept], Any]] = {
     "m": lambda mine, theirs, kept: features.merge(mine, theirs, kept.plan),
     "p": lambda mine, theirs, _: patterns.merge(mine, theirs),
     "sent": lambda mine, theirs, _: mine.update(theirs),
-    "churn": _merge_churn,
+    **{subject: _merge_foretold(subject) for subject in PARTS},
 }

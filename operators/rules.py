@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from operators import told
 from operators.expressions import Expression
 from operators.hints import near
 from operators.money import millionths, minor_units
@@ -29,6 +30,7 @@ _NEEDS = {
 }  # fmt: skip
 _MAY = {"repeat": ("distinct",), "drop": ("unit",), "crossing": ("until",)}
 OF_SCORES = ("crossing", "rise")  # kinds that are about scores, not about events
+KEYLESS = ("absence", "threshold")  # kinds that may be about the customer as a whole
 _OWN = frozenset(name for names in (*_NEEDS.values(), *_MAY.values()) for name in names)
 _EXAMPLE = {
     "wait": "a duration such as 15m", "within": "a duration such as 2h", "times": "a number, 2 or more",
@@ -76,7 +78,7 @@ class Rule(NamedTuple):
     @property
     def keyless(self) -> bool:
         """Whether an event without a key counts as the customer's one: a shop with one cart a customer."""
-        return self.kind in ("absence", "threshold")
+        return self.kind in KEYLESS
 
 
 NOTHING, LINE, THING, NUMBER = range(4)
@@ -217,7 +219,8 @@ class _One:
         trigger = self._trigger
         kind = trigger.kind
         events = ("on", "key")
-        for name in (*_NEEDS[kind], *(() if kind in OF_SCORES else events)):
+        asked = () if kind in OF_SCORES else ("on",) if kind in KEYLESS else events
+        for name in (*_NEEDS[kind], *asked):
             if getattr(trigger, name) in (None, [], ""):
                 self._wrong(name, f"is missing; give {_EXAMPLE[name]}")
         if kind in OF_SCORES:
@@ -225,7 +228,7 @@ class _One:
                 if getattr(trigger, name):
                     self._wrong(name, f"has no meaning for kind {kind}")
             if trigger.of is not None and trigger.of not in self._known:
-                self._wrong("of", f"{trigger.of} needs the section churn")
+                self._wrong("of", f"{trigger.of} needs the section {told.OF[trigger.of]}")
         if trigger.until is not None and trigger.above is not None and trigger.until > trigger.above:
             self._wrong("until", f"must be {trigger.above:g} or less: below it the trigger may come again")
         for name in sorted(_OWN - {*_NEEDS[kind], *_MAY.get(kind, ())}):

@@ -1,5 +1,5 @@
 """Scores of one shard's customers: when they are found, by which model, and what becomes of the labels.
-The core is `operators/churn/`.
+What is foretold is in `operators/foretold.py`; the core of it is `operators/churn/` and `operators/intent/`.
 
 A score is as of the later of what asks for it and the newest that is known of the customer, and never of
 an earlier moment than the one before, so that a snapshot holds nothing that its time could not know.
@@ -10,39 +10,32 @@ so a score does not depend on how long its customer waited for a move.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from operators import effects, profiles
-from operators.churn import customer, published, scoring
-from operators.churn.customer import Churn
+from operators.churn import published
 from operators.churn.published import Incompatible
 from operators.churn.scoring import Scorer
-from operators.events import Deal
 from operators.facts import feature_values
+from operators.foretold import PARTS, Definition
 from operators.intents import Intents
 from operators.playbook import Playbook
 from operators.records import Core, Record
+from schemas.churn import Model
 
-ALARM = "!churn"  # its name among a customer's alarms; no trigger can have it
-PART = "churn"
 KEPT = 32  # models, for what waited while newer ones came
 MOVED = 0.01  # of probability: a score that moved less is no news for a profile
 
 Taken = tuple[int, bytes]  # what a model scores is as of later than this (ms); the record it came as
+News = tuple[str, Any]  # a subject, and what an event is to it
 
 
-class Scores:
-    """`taken`: the models that were taken before, oldest first; the newest KEPT of them count. Of those that
-    came at the same moment only the newest can ever score."""
+class Foresight:
+    """All that is foretold. `taken`: the models that were taken before, oldest first."""
 
     def __init__(self, playbook: Playbook, taken: Iterable[Taken] = ()) -> None:
-        assert playbook.churn is not None
-        self._playbook = playbook
-        self._definition = playbook.churn.definition
-        self._grace = playbook.times.grace
-        self._profile_every = playbook.profiles.every if playbook.profiles else 0
-        self._rule = scoring.rule(len(self._definition.more))
-        self._scorers: list[tuple[int, Scorer]] = []
+        self.scores = {subject: Scores(playbook, subject) for subject in playbook.foretold}
         self.taken: list[Taken] = []
         for after, raw in taken:
             try:
@@ -50,12 +43,59 @@ class Scores:
             except Incompatible:
                 continue  # the playbook's definition has changed: the rule serves until there is one for it
 
-    # --- models -------------------------------------------------------------------------------------
-
     def take(self, after: int, raw: bytes) -> None:
         """A model was published. Raises Incompatible when it cannot be used; then all stays as it was. One
-        that is no newer than those taken is a repetition."""
+        of a subject that the playbook does not name is nobody's."""
         model = published.read(raw)
+        scores = self.scores.get(model.subject)
+        if scores is not None:
+            scores.take(after, raw, model)
+            self.taken = [one for scores in self.scores.values() for one in scores.taken]
+
+    def event(
+        self, intents: Intents, record: Record, core: Core, news: Sequence[News], at: int, message: str,
+        before: int,
+    ) -> None:  # fmt: skip
+        """An event at `at` that is something to these subjects. `before`: the watermark before its cut."""
+        for subject, what in news:
+            self.scores[subject].event(intents, record, core, what, at, message, before)
+
+    def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
+        """Two customers are one since an event at `at`; the scores there are are of one half."""
+        for scores in self.scores.values():
+            scores.merged(intents, record, core, at, cause)
+
+    def first_due(self, core: Core, limit: int) -> tuple[int, Scores] | None:
+        """The first alarm by `limit`, and whose it is."""
+        alarms = core.alarms
+        found = [(due, s) for s in self.scores.values() if (due := alarms.get(s.alarm, limit + 1)) <= limit]
+        return min(found, key=lambda it: it[0]) if found else None
+
+
+class Scores:
+    """Those of one subject. Of the models that came the newest KEPT are `taken`; of those that came at the
+    same moment only the newest can ever score. `alarm`: its name among a customer's alarms; no trigger can
+    have it."""
+
+    def __init__(self, playbook: Playbook, subject: str) -> None:
+        definition = playbook.foretold[subject].definition
+        self.alarm = f"!{subject}"
+        self.taken: list[Taken] = []
+        self._playbook = playbook
+        self._subject = subject
+        self._of = PARTS[subject]
+        self._definition: Definition = definition
+        self._grace = playbook.times.grace
+        self._profile_every = playbook.profiles.every if playbook.profiles else 0
+        self._more = definition.more
+        self._rule: Scorer = definition.subject.rule(len(definition.inputs))
+        self._scorers: list[tuple[int, Scorer]] = []
+
+    # --- models -------------------------------------------------------------------------------------
+
+    def take(self, after: int, raw: bytes, model: Model) -> None:
+        """A model was published as `raw`. Raises Incompatible when it cannot be used. One that is no newer
+        than those taken is a repetition."""
         if self._scorers and model.version <= self._scorers[-1][1].version:
             return
         definition = self._definition
@@ -75,68 +115,65 @@ class Scores:
     # --- what asks for a score ------------------------------------------------------------------------
 
     def event(
-        self, intents: Intents, record: Record, core: Core, deal: Deal, at: int, message: str, before: int
-    ) -> None:  # fmt: skip
-        """An event at `at` that is a purchase or asks for a score. `before`: the watermark before its cut."""
-        if deal.bought:
-            customer.bought(record.part(PART), at, deal.value, self._definition)
-        elif not record.has(PART):
-            return
-        churn: Churn = record.part(PART)
-        if churn.scored is not None and at < churn.scored.at + self._definition.throttle:
-            churn.asked = True
-            self._plan(core, churn)
-        else:
-            self._ask(intents, record, core, at, message, before, before)
+        self, intents: Intents, record: Record, core: Core, what: Any, at: int, message: str, before: int
+    ) -> None:
+        """An event at `at`, which is `what` to it. `before`: the watermark before its cut."""
+        asks = self.note(record, at, what)
+        if asks:
+            self._ask(intents, record, core, record.part(self._subject), at, message, before, before)
+        elif asks is not None:
+            self._plan(core, record.part(self._subject))
+
+    def note(self, record: Record, at: int, what: Any) -> bool | None:
+        """Count an event at `at`; whether it asks for a score. None: there is nothing to score."""
+        if not record.has(self._subject) and not self._of.begins(what):
+            return None
+        return self._of.happened(record.part(self._subject), at, what, self._definition)
 
     def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
-        """Two customers are one since an event at `at`; the score there is is of one half."""
-        if record.has(PART):
-            self._ask(intents, record, core, at, cause, at, at)
+        if record.has(self._subject):
+            self._ask(intents, record, core, record.part(self._subject), at, cause, at, at)
 
     def due(self, intents: Intents, record: Record, core: Core, alarm: int, watermark: int) -> None:
         """The alarm set for `alarm` went off: labels are known, or it is long since the last score."""
-        churn: Churn = record.part(PART)
+        part = record.part(self._subject)
         definition, now = self._definition, alarm - self._grace
-        for example in customer.examples(churn, now, definition):
-            intents.effects.append(effects.example(example, intents.arrived))
-        last = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
-        wait = definition.throttle if churn.asked else definition.every
-        if customer.eligible(churn, definition) and last + wait <= now:
-            self._ask(intents, record, core, now, "", now, watermark)
+        for example in self._of.examples(part, now, definition):
+            intents.effects.append(effects.example(self._subject, example, intents.arrived))
+        if self._of.again(part, now, definition):
+            self._ask(intents, record, core, part, now, "", now, watermark)
         else:
-            self._plan(core, churn)
+            self._plan(core, part)
 
     def _ask(
-        self, intents: Intents, record: Record, core: Core, at: int, cause: str, before: int, watermark: int
+        self, intents: Intents, record: Record, core: Core, part: Any, at: int, cause: str, before: int,
+        watermark: int,
     ) -> None:  # fmt: skip
-        churn: Churn = record.part(PART)
-        if customer.eligible(churn, self._definition):
-            at = max(at, core.last_seen, churn.scored.at if churn.scored is not None else at)
+        old = part.scored
+        at = max(at, core.last_seen, old.at if old is not None else at)
+        if self._of.eligible(part, at, self._definition):
             try:
-                self._score(record, churn, at)
+                found = self._score(record, part, at)
             except Exception as error:
-                intents.effects.append(effects.dead_part(record.id, PART, at, intents.arrived, error, b""))
-                core.alarms[ALARM] = at + self._definition.every + self._grace
+                subject = self._subject
+                intents.effects.append(effects.dead_part(record.id, subject, at, intents.arrived, error, b""))
+                core.alarms[self.alarm] = at + self._definition.every + self._grace
                 return
-            found = churn.scored
-            assert found is not None
-            intents.scored(record, found, cause, watermark)
-            if self._profile_every and abs(found.churn - churn.told) >= MOVED:
+            intents.scored(record, self._subject, found, cause, watermark)
+            if self._profile_every and abs(found.probability - part.told) >= MOVED:
                 profiles.plan(core, max(at, before), self._profile_every)
-        self._plan(core, churn)
+        self._plan(core, part)
 
-    def _score(self, record: Record, churn: Churn, at: int) -> None:
-        definition = self._definition
+    def _score(self, record: Record, part: Any, at: int) -> Any:
         more: list[float] = []
-        if definition.more:
-            values = feature_values(self._playbook, record, definition.more, at).values()
+        if self._more:
+            values = feature_values(self._playbook, record, self._more, at).values()
             more = [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
-        customer.score(churn, record.id, at, more, self.scorer(at), definition)
+        return self._of.score(part, record.id, at, more, self.scorer(at), self._definition)
 
-    def _plan(self, core: Core, churn: Churn) -> None:
-        due = customer.due(churn, self._definition)
+    def _plan(self, core: Core, part: Any) -> None:
+        due = self._of.due(part, self._definition)
         if due >= 0:
-            core.alarms[ALARM] = due + self._grace
+            core.alarms[self.alarm] = due + self._grace
         else:
-            core.alarms.pop(ALARM, None)
+            core.alarms.pop(self.alarm, None)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from operators import effects, patterns
+from operators import effects, patterns, told
 from operators.effects import Effect
 from operators.facts import feature_values
 from operators.guards import held_back
@@ -190,14 +190,19 @@ def _why(playbook: Playbook, rule: Rule, key: str, facts: dict[str, Any], basket
         held = ", ".join(f"{name} {facts[name]}" for name in sorted(rule.when.names))
         return f"{held} in {key or 'the cart'}" if basket is not None else held
     if rule.kind == "crossing":
-        return "; ".join([f"{rule.of} is {facts[rule.of]:g}", *facts.get("churn_reasons", ())])
+        return "; ".join([f"{rule.of} is {facts[rule.of]:g}", *_reasons(rule, facts)])
     if rule.kind == "rise":
         before, now = facts["value_before"], facts["value_now"]
         rose = f"{rule.of} rose from {before:g} to {now:g}"
-        return "; ".join([rose, *facts.get("churn_reasons", ())])
+        return "; ".join([rose, *_reasons(rule, facts)])
     if basket is not None:
         return f"nothing for {durations.show(rule.wait)} after the last change of {key or 'the cart'}"
     return f"nothing for {durations.show(rule.wait)} after {key or 'it began'}"
+
+
+def _reasons(rule: Rule, facts: dict[str, Any]) -> Sequence[str]:
+    found: Sequence[str] = facts.get(f"{told.OF[rule.of]}_reasons", ())
+    return found
 
 
 def _shown(playbook: Playbook, rule: Rule, number: int) -> str:

@@ -1,6 +1,6 @@
-"""Between the customer step and the learning flow, JSON on `<scope>.churn-examples` (examples and
-commands, one partition: their order decides what is learnt), `<scope>.models` and `<scope>.model-metrics`.
-Times are milliseconds since 1970 in event time.
+"""Between the customer step and the learning flow, JSON on `<scope>.churn-examples` and
+`<scope>.intent-examples` (examples and commands, one partition: their order decides what is learnt),
+`<scope>.models` and `<scope>.model-metrics`. Times are milliseconds since 1970 in event time.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ class Figures(msgspec.Struct, gc=False):
 
 
 class Model(msgspec.Struct, gc=False):
-    """A published model. `version` is the position in `churn-examples` of what made it, plus one: it
-    rises, and repeating the same input gives the same version and the same model.
+    """A published model of `subject`. `version` is the position among the subject's examples of what made
+    it, plus one: it rises, and repeating the same input gives the same version and the same model.
 
     `trained_until`: it knows the labels known before this time. `definition`: what it was learnt for; a
     scorer for other facts is refused. `values`: percentiles (1 to 99) of the value to expect of customers
@@ -74,6 +74,7 @@ class Model(msgspec.Struct, gc=False):
     figures: Figures
     why: str
     values: list[float] = []
+    subject: str = "churn"
 
 
 class Metrics(msgspec.Struct, gc=False):

@@ -115,11 +115,24 @@ class ChurnScore(msgspec.Struct, gc=False):
     value_rank: float | None = None
 
 
+class IntentScore(msgspec.Struct, gc=False):
+    """How likely it is, as of `scored_at`, that the visitor orders within the playbook's horizon, and the
+    reasons that count most, in words. `model` is the version of the model that says so; while none has been
+    learnt it is 0 and `prior` is true: a rule of how far along the way to an order the visitor is."""
+
+    probability: float
+    reasons: list[str]
+    scored_at: int
+    model: int
+    prior: bool
+
+
 class Profile(msgspec.Struct, gc=False):
     """What is known about a customer as of `as_of`. The topic is compacted: the newest record of a customer
     replaces all before. It holds no identifiers. Features that are money are in minor units of `currency`.
     `merged_into` is set on the last record of an id that was retired, and names the surviving customer;
-    features and consents are then found there. `churn` is there where the playbook asks for it."""
+    features and consents are then found there. `churn` and `intent` are there where the playbook asks for
+    them; `intent` while the horizon of the newest score lasts, or until an order."""
 
     customer: str
     as_of: int
@@ -130,6 +143,7 @@ class Profile(msgspec.Struct, gc=False):
     currency: str | None = None
     merged_into: str | None = None
     churn: ChurnScore | None = None
+    intent: IntentScore | None = None
 
 
 class Decision(msgspec.Struct, gc=False):

@@ -16,7 +16,9 @@ Aggregate = Literal[
 ]  # fmt: skip
 Unit = Literal["money", "number", "text"]
 
-ScoreNumber = Literal["churn_probability", "expected_purchases", "expected_value", "value_rank"]
+ScoreNumber = Literal[
+    "churn_probability", "expected_purchases", "expected_value", "value_rank", "intent_probability"
+]
 Contestant = Literal["recursive", "curved", "logistic", "tree", "forest", "ensemble"]
 
 
@@ -104,12 +106,13 @@ class Trigger(Section):
     `drop`: the number at `value` is by `by` (`5%`, or an amount such as `10`) or more lower than the
     highest that this customer saw within `within`, since the last drop; none of `unless` in between.
 
-    Those about scores have neither `on` nor `key`, and need the section `churn`. All others are kept per
-    value of `key`. An event of `on` counts only where `only` holds, a condition over its
-    properties. With `basket`, product lines are collected from the events of `on` and an empty basket is
-    no reason; `removes` names the events that take lines away. `where`, asked when the reason is there,
-    is a condition over features and facts: `basket_value`, `basket_items` with `basket`, `times` of a
-    `repeat`, `value_before` and `value_now` of a `drop` and a `rise`. `when` knows features and the basket.
+    Those about scores have neither `on` nor `key`, and need the section of that score. All others are kept
+    per value of `key`, which `absence` and `threshold` may leave out: then there is one a customer. An event
+    of `on` counts only where `only` holds, a condition over its properties. With `basket`, product lines are
+    collected from the events of `on` and an empty basket is no reason; `removes` names the events that take
+    lines away. `where`, asked when the reason is there, is a condition over features and facts:
+    `basket_value`, `basket_items` with `basket`, `times` of a `repeat`, `value_before` and `value_now` of a
+    `drop` and a `rise`. `when` knows features and the basket.
     """
 
     kind: Literal["absence", "repeat", "threshold", "drop", "crossing", "rise"]
@@ -155,18 +158,30 @@ class Channel(Section):
     address: Literal["email", "phone", "push", "nothing"]
 
 
-class Churn(Section):
+class Learnt(Section):
+    """What models that learn online foretell. `features`: what else they are told. The first of
+    `contestants` is the first champion; another takes over when its log loss was smaller by `margin` over
+    `promote_after` labels. A snapshot that waits for its label is taken at a score, at most one in `apart`.
+    """
+
+    on: list[str]
+    features: list[str] = []
+    contestants: list[Contestant] = msgspec.field(
+        default_factory=lambda: ["recursive", "logistic", "tree", "ensemble"]
+    )
+    promote_after: int = 5_000
+    margin: float = 0.005
+
+
+class Churn(Learnt, kw_only=True):
     """Who has churned: somebody with `least` purchases or more who does not buy within `horizon`.
 
     `on`: the events that are purchases; `value`: the path of what one is worth. Customers are scored on the
     events of `on` and `rescore`, and `every` so long; what asks for a score within `throttle` after the
-    last is answered together, at its end (`1m`, or `every` where that is less). A snapshot that waits for
-    its label is taken then, at most one in `apart` (the same as `every` where it is not given). `features`:
-    what else the models are told. The first of `contestants` is the first champion; another takes over when
-    its log loss was smaller by `margin` over `promote_after` labels.
+    last is answered together, at its end (`1m`, or `every` where that is less). `apart` is the same as
+    `every` where it is not given.
     """
 
-    on: list[str]
     horizon: str
     value: str | None = None
     every: str = "7d"
@@ -174,12 +189,22 @@ class Churn(Section):
     throttle: str | None = None
     least: int = 1
     rescore: list[str] = []
-    features: list[str] = []
-    contestants: list[Contestant] = msgspec.field(
-        default_factory=lambda: ["recursive", "logistic", "tree", "ensemble"]
-    )
-    promote_after: int = 5_000
-    margin: float = 0.005
+
+
+class Intent(Learnt, kw_only=True):
+    """How likely a visit brings an order (an event of `on`): within `horizon`, a duration or `visit`.
+
+    `signals`: name -> events that show that somebody is there, in the order of the way to an order; a visit
+    ends where none comes for `gap`. A visitor is scored at an order, at the first signal of a visit, at the
+    first of each kind in it, and at any signal `throttle` after the last score.
+    """
+
+    signals: dict[str, list[str]]
+    horizon: str = "24h"
+    gap: str = "30m"
+    throttle: str = "30s"
+    apart: str = "15m"
+    contestants: list[Contestant] = msgspec.field(default_factory=lambda: ["curved", "recursive"])
 
 
 class History(Section):
@@ -226,6 +251,7 @@ class Playbook(Section):
     triggers: dict[str, Trigger] = {}
     profiles: Profiles | None = None
     churn: Churn | None = None
+    intent: Intent | None = None
     channels: dict[str, Channel] = {}
     history: History | None = None
     currency: str = "USD"

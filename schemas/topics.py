@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL, PROFILES, CHURN_EXAMPLES = range(9)
+TRIGGERS, DECISIONS, DEAD_LETTERS, IDENTITIES, LEDGER, MOVES, CONTROL, PROFILES = range(8)
+CHURN_EXAMPLES, INTENT_EXAMPLES = range(8, 10)
+EXAMPLES = {"churn": CHURN_EXAMPLES, "intent": INTENT_EXAMPLES}  # by what is foretold
 
 
 class Output(NamedTuple):
@@ -39,7 +41,10 @@ OUTPUTS = (
     Output("moves", "surviving customer id", False, _KEEP | _LARGE),
     Output("control", "command", True, {"retention.ms": "-1"}),
     Output("profiles", "customer id", False, _COMPACT),
-    Output("churn-examples", "customer id, or `command`", True, {"retention.ms": "-1"}, "churn"),
+    *(
+        Output(f"{subject}-examples", "customer id, or `command`", True, {"retention.ms": "-1"}, subject)
+        for subject in EXAMPLES
+    ),
 )
 
 
@@ -63,7 +68,7 @@ REFERENCE = (
 
 
 class Learning(NamedTuple):
-    """A topic that the learning flow reads or writes; all is in partition 0, because the order counts."""
+    """A topic that the learning flow writes; all is in partition 0, because the order counts."""
 
     name: str
     keyed_by: str
@@ -71,10 +76,11 @@ class Learning(NamedTuple):
 
 
 LEARNING = (
-    Learning("churn-examples", OUTPUTS[CHURN_EXAMPLES].keyed_by, OUTPUTS[CHURN_EXAMPLES].settings),
     # A run that is repeated from its order takes the models that it took then: they must be there that long.
-    Learning("models", "churn/version", _COMPACT | {"min.compaction.lag.ms": str(400 * 86_400_000)} | _LARGE),
-    Learning("model-metrics", "churn/version", {"retention.ms": "-1"}),
+    Learning(
+        "models", "subject/version", _COMPACT | {"min.compaction.lag.ms": str(400 * 86_400_000)} | _LARGE
+    ),
+    Learning("model-metrics", "subject/version", {"retention.ms": "-1"}),
 )
 ORDER = "order"
 EVENT_KEY = "the sender's choice; an anonymous or user id keeps one customer's events in order"
@@ -96,13 +102,18 @@ def learning(scope: str, name: str) -> str:
     return f"{scope}.{name}"
 
 
+def examples(scope: str, subject: str) -> str:
+    """Full name of the topic of a subject's examples, such as `shop.churn-examples`."""
+    return output(scope, EXAMPLES[subject])
+
+
 def order(scope: str) -> str:
     return f"{scope}.{ORDER}"
 
 
 def published() -> dict[str, dict[str, str]]:
     """Address, record key and clean-up of every topic that others read or write."""
-    internal = (MOVES, CONTROL, CHURN_EXAMPLES)
+    internal = (MOVES, CONTROL, *EXAMPLES.values())
     return {
         "events": {"address": "{scope}.{source}", "key": EVENT_KEY, "cleanup": "delete"},
         **{

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from operators.churn import published
-from operators.churn.definition import Definition
 from operators.churn.vector import Fitted
+from operators.foretold import Definition
 from schemas.churn import FORMAT, Figures, Model
 
 
@@ -37,5 +37,6 @@ def linear(
             figures=Figures(100, 50, None, None, None, None),
             why="a test",
             values=[*values],
+            subject=definition.subject.name,
         )
     )

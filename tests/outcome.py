@@ -31,6 +31,7 @@ class Outcome:
         # The last of each customer is what a compacted topic keeps.
         self.profiles = {body.customer: body for body in self._bodies(topics.PROFILES, Profile).values()}
         self.examples = self._bodies(topics.CHURN_EXAMPLES, Example)
+        self.visits = self._bodies(topics.INTENT_EXAMPLES, Example)
         merged = self._bodies(topics.IDENTITIES, Identity)
         self.identities = {body.retired: body.customer for body in merged.values()}
         self.customers = dict(found)
@@ -47,6 +48,10 @@ class Outcome:
     def features_of(self, customer: str, now: int) -> dict[str, Any]:
         record = self.customers.get(customer, Record(customer))
         return feature_values(self.playbook, record, self.playbook.features, now)
+
+    def said_of(self, customer: str, name: str, now: int) -> Any:
+        """What their score says."""
+        return feature_values(self.playbook, self.customers[customer], [name], now)[name]
 
     def consents(self, customer: str) -> dict[str, tuple[int, bool]]:
         found: dict[str, tuple[int, bool]] = self._part(customer, "core").consents

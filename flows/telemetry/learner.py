@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from flows import kafka
 from flows.kafka import Place
+from flows.models import named
 from flows.telemetry.figures import Figures, Point
 from operators.churn.learner import ALL, Learner
 from schemas.churn import Metrics
@@ -55,35 +56,35 @@ class LearnerView:
         self._learner = learner
 
     def points(self) -> Iterator[Point]:
-        learner = self._learner
-        yield "oncue.model.labels", (), learner.labels
+        learner, subject = self._learner, self._learner.subject.name
+        yield "oncue.model.labels", (subject,), learner.labels
         for kind in list(learner.total):
-            yield "oncue.model.champion", (kind,), 1 if kind == learner.race.champion else 0
+            yield "oncue.model.champion", (subject, kind), 1 if kind == learner.race.champion else 0
 
 
 class ReportView:
     """How good the contestants were in the newest reports that could say; after a start, in those that were
     published before it."""
 
-    def __init__(self, figures: Figures, before: list[Metrics]) -> None:
+    def __init__(self, figures: Figures, before: list[tuple[str, Metrics]]) -> None:
         self._figures = figures
-        self._newest: dict[tuple[str, str], float] = {}
-        for report in before:
-            self._note(report)
+        self._newest: dict[tuple[str, str, str], float] = {}
+        for subject, report in before:
+            self._note(subject, report)
         figures.watch(self.points)
 
-    def published(self, report: Metrics) -> None:
-        self._note(report)
+    def published(self, subject: str, report: Metrics) -> None:
+        self._note(subject, report)
         for kind in report.drifts:
-            self._figures.count("oncue.model.drifts", 1, kind)
+            self._figures.count("oncue.model.drifts", 1, subject, kind)
 
     def points(self) -> Iterator[Point]:
-        for (name, kind), value in list(self._newest.items()):
-            yield f"oncue.model.{name}", (kind,), value
+        for (name, subject, kind), value in list(self._newest.items()):
+            yield f"oncue.model.{name}", (subject, kind), value
 
-    def _note(self, report: Metrics) -> None:
+    def _note(self, subject: str, report: Metrics) -> None:
         for kind, so_far in report.total.items():
-            self._figures.count("oncue.model.drifts", 0, kind)
+            self._figures.count("oncue.model.drifts", 0, subject, kind)
             lately = report.figures.get(kind, {}).get(ALL)
             known = {
                 "auc": so_far.auc,
@@ -92,21 +93,21 @@ class ReportView:
             }
             for name, value in known.items():
                 if value is not None:
-                    self._newest[name, kind] = value
+                    self._newest[name, subject, kind] = value
 
 
-def last_reports(brokers: str, topic: str) -> list[Metrics]:
-    """The last records of `model-metrics`, oldest first."""
+def last_reports(brokers: str, topic: str) -> list[tuple[str, Metrics]]:
+    """The last records of `model-metrics` and what each is about, oldest first."""
     client = kafka.consumer(brokers, "oncue-learning")
     try:
         first, end = kafka.bounds(client, (topic, 0))
-        found: list[Metrics] = []
+        found: list[tuple[str, Metrics]] = []
         client.assign([TopicPartition(topic, 0, max(first, end - REPORTS))])
         until = time.monotonic() + kafka.SOON
         while time.monotonic() < until:
             for record in kafka.take(client, REPORTS):
                 if record.error() is None:
-                    found.append(_decode(record.value() or b""))
+                    found.append((named(record.key())[0], _decode(record.value() or b"")))
                 elif kafka.is_end(record.error()):
                     return found
         return found

@@ -36,8 +36,8 @@ TOPIC, PARTITION = "messaging.destination.name", "messaging.destination.partitio
 SOURCE, OUTCOME, STEP, QUEUE, CACHE = (
     "oncue.source", "oncue.outcome", "oncue.step", "oncue.queue", "oncue.cache",
 )  # fmt: skip
-RULE, REASON, STAGE, CHANGE, MODEL = (
-    "oncue.rule", "oncue.reason", "oncue.stage", "oncue.change", "oncue.model",
+RULE, REASON, STAGE, CHANGE, SUBJECT, MODEL = (
+    "oncue.rule", "oncue.reason", "oncue.stage", "oncue.change", "oncue.subject", "oncue.model",
 )  # fmt: skip
 _BOTH: tuple[Where, ...] = ("run", "learn")
 
@@ -110,15 +110,16 @@ METRICS = (
     Metric("oncue.identity.changes", "{change}", "counter", (CHANGE,),
            "Customers `merged`, `split` again, and merges `blocked` by policy"),
     # Models
-    Metric("oncue.model.auc", "1", "gauge", (MODEL,),
+    Metric("oncue.model.auc", "1", "gauge", (SUBJECT, MODEL),
            "Area under the ROC curve of each contestant, over all labels so far", ("learn",)),
-    Metric("oncue.model.log_loss", "{nat}", "gauge", (MODEL,), "Log loss, in the newest report", ("learn",)),
-    Metric("oncue.model.calibration_error", "1", "gauge", (MODEL,),
+    Metric("oncue.model.log_loss", "{nat}", "gauge", (SUBJECT, MODEL),
+           "Log loss, in the newest report", ("learn",)),
+    Metric("oncue.model.calibration_error", "1", "gauge", (SUBJECT, MODEL),
            "Likewise the expected calibration error", ("learn",)),
-    Metric("oncue.model.drifts", "{drift}", "counter", (MODEL,),
+    Metric("oncue.model.drifts", "{drift}", "counter", (SUBJECT, MODEL),
            "Times that a contestant's loss was found to have changed (ADWIN)", ("learn",)),
-    Metric("oncue.model.labels", "{label}", "gauge", (), "Labels learnt from so far", ("learn",)),
-    Metric("oncue.model.champion", "{model}", "gauge", (MODEL,),
+    Metric("oncue.model.labels", "{label}", "gauge", (SUBJECT,), "Labels learnt from so far", ("learn",)),
+    Metric("oncue.model.champion", "{model}", "gauge", (SUBJECT, MODEL),
            "1 for the contestant whose models are published, 0 for the others", ("learn",)),
     # The process
     Metric("oncue.ready", "{process}", "gauge", (), "1 while /readyz answers 200, else 0",

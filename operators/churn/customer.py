@@ -1,7 +1,9 @@
 """All of churn that a customer's record holds, and what happens to it. The customer step calls this.
 
-bought       at a purchase (an event of the definition)
+begins       whether an event is a reason to keep anything
+happened     at a purchase, or what else asks for a score
 due          when to be scored next because of time, for the record's timer
+again        whether it is so long since the last score
 score        what the model says now; leaves a snapshot behind, at most one in `apart`
 examples     snapshots whose horizon has passed, with their labels, for the learner
 merge        two customers are one
@@ -10,12 +12,14 @@ merge        two customers are one
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import msgspec
 
-from operators.churn import pending, reasons, statistics, values, vector
-from operators.churn.definition import Definition
+from operators.churn import pending, statistics, values, vector
+from operators.churn.definition import Deal, Definition
 from operators.churn.pending import Snapshot
+from operators.churn.reasons import Reasons
 from operators.churn.scoring import Scorer
 from operators.churn.statistics import Statistics
 from schemas.churn import Example
@@ -29,7 +33,7 @@ class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
     share of customers of whom less value is expected, -1 where the model does not know it."""
 
     at: int
-    churn: float
+    probability: float
     reasons: tuple[str, ...]
     version: int
     expected_purchases: float
@@ -56,24 +60,53 @@ def empty() -> Churn:
     return Churn(statistics.empty(), [])
 
 
+def begins(deal: Deal) -> bool:
+    """Whether there is something to keep of somebody of whom nothing is kept yet."""
+    return deal.bought
+
+
+def happened(churn: Churn, at: int, deal: Deal, definition: Definition) -> bool:
+    """An event at `at` that is a purchase or asks for a score; whether it is answered at once, not when the
+    throttle is over."""
+    if deal.bought:
+        bought(churn, at, deal.value, definition)
+    if churn.scored is not None and at < churn.scored.at + definition.throttle:
+        churn.asked = True
+        return False
+    return True
+
+
 def bought(churn: Churn, at: int, value: int, definition: Definition) -> None:
     """A purchase of `value` (minor units) at `at` (ms)."""
     statistics.add(churn.bought, at, value)
     pending.mark(churn.waiting, (at,), definition.horizon)
 
 
-def eligible(churn: Churn, definition: Definition) -> bool:
+def eligible(churn: Churn, at: int, definition: Definition) -> bool:
+    """Whether there is something to score at `at`."""
     return churn.bought.count >= definition.least
 
 
 def due(churn: Churn, definition: Definition) -> int:
     """When time alone next asks for something: a score or a label; -1: never."""
     label = churn.waiting[0].at + definition.horizon if churn.waiting else -1
-    if not eligible(churn, definition):
+    if churn.bought.count < definition.least:
         return label
-    since = churn.scored.at if churn.scored is not None else churn.bought.latest[0]
-    again = since + (definition.throttle if churn.asked else definition.every)
+    again = _last(churn) + _wait(churn, definition)
     return again if label < 0 or again < label else label
+
+
+def again(churn: Churn, now: int, definition: Definition) -> bool:
+    """Whether time alone asks for a score."""
+    return churn.bought.count >= definition.least and _last(churn) + _wait(churn, definition) <= now
+
+
+def _wait(churn: Churn, definition: Definition) -> int:
+    return definition.throttle if churn.asked else definition.every
+
+
+def _last(churn: Churn) -> int:
+    return churn.scored.at if churn.scored is not None else churn.bought.latest[0]
 
 
 def score(
@@ -89,7 +122,7 @@ def score(
     risk = scorer.score(inputs)
     old = churn.scored
     if old is None or abs(risk - churn.explained) >= CHANGE or scorer.version != old.version:
-        why = reasons.words(scorer.function, inputs, definition.more)
+        why = _reasons(definition.more).of(scorer.function, inputs)
         churn.explained = risk
     else:
         why = old.reasons
@@ -101,6 +134,11 @@ def score(
         churn.waiting.append(pending.snapshot(at, owner, facts, risk, scorer.version))
         churn.snapshot_at = at
     return found
+
+
+@lru_cache(maxsize=8)
+def _reasons(more: tuple[str, ...]) -> Reasons:
+    return Reasons(vector.words(more), vector.GROUPS)
 
 
 def examples(churn: Churn, now: int, definition: Definition) -> list[Example]:

@@ -1,4 +1,4 @@
-"""What churn is and who may learn it, as the playbook says, compiled. Knows neither River nor numpy."""
+"""What churn is, as the playbook says, compiled. Knows neither River nor numpy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,17 @@ from typing import NamedTuple
 from zlib import crc32
 
 from operators.churn import vector
+from operators.churn.subject import CHURN, Subject
+
+
+class Deal(NamedTuple):
+    """An event that asks for a score; if `bought`, a purchase of `value` in minor units."""
+
+    bought: bool
+    value: int
+
+
+RESCORE, PURCHASE = Deal(False, 0), Deal(True, 0)
 
 
 class Definition(NamedTuple):
@@ -35,6 +46,18 @@ class Definition(NamedTuple):
         return (*vector.INPUTS, *self.more)
 
     @property
+    def words(self) -> dict[str, tuple[str, str]]:
+        return vector.words(self.more)
+
+    @property
+    def subject(self) -> Subject:
+        return CHURN
+
+    def means(self, event: str) -> Deal | None:
+        """What an event of this name is to it; None: nothing. What a purchase is worth it does not know."""
+        return PURCHASE if event in self.on else RESCORE if event in self.rescore else None
+
+    @property
     def fingerprint(self) -> str:
         """The same where examples of one may teach a model for the other."""
         meaning = sorted(self.on), self.value, self.horizon, self.least, self.facts, self.inputs
@@ -47,12 +70,3 @@ class Terms(NamedTuple):
 
     labels: int = 5_000
     margin: float = 0.005
-
-
-class Churning(NamedTuple):
-    """The section `churn` of a playbook."""
-
-    definition: Definition
-    contestants: tuple[str, ...]
-    champion: str
-    terms: Terms

@@ -286,6 +286,7 @@ class Learner:
                 },
                 calibration=[scorer.slope, scorer.shift],
                 values=values.percentiles([*self.sample.values()], scorer.fitted, self.course.horizon),
+                subject=self.subject.name,
                 figures=evaluation.figures(self.total[kind]),
                 why=why,
             )

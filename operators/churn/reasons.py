@@ -7,48 +7,39 @@ group's direction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from operator import itemgetter
 
 from operators.churn.scoring import Function
-from operators.churn.vector import INPUTS
 
 MOST = 3
 LEAST = 0.05  # log-odds; about one percentage point, not worth a word below
 
-GROUPS = (
-    ("recency", "gap_ratio", "gap_surprise", "activity", "trend", "burst"),
-    ("purchases", "purchase_days", "bought_once", "rate", "expected_purchases"),
-    ("spent", "average_value", "last_value", "expected_value"),
-    ("gap_mean", "gap_spread"),
-    ("tenure",),
-    ("same_season",),
-)  # those of one member last
-_NAMES = tuple(INPUTS)
-_MEMBERS = [tuple(_NAMES.index(name) for name in group) for group in GROUPS]
-_PICK = [itemgetter(*members) for members in _MEMBERS if len(members) > 1]
-_ALONE = [members[0] for members in _MEMBERS if len(members) == 1]
-_SIZE = len(_NAMES)
 
+class Reasons:
+    """Those of one subject. `words`: of each input of its models, in their order, what to say when it is
+    large and when it is small; `groups`: names of those that belong together."""
 
-def words(function: Function, inputs: Sequence[float], more: Sequence[str] = ()) -> tuple[str, ...]:
-    """The most important first, such as "raises: long since the last purchase". `more`: the names of what
-    the playbook adds."""
-    moves = function.moves(inputs)
-    groups = [sum(pick(moves)) for pick in _PICK]
-    groups += [moves[index] for index in _ALONE]
-    groups += moves[_SIZE:]
-    found = []
-    for place in sorted(range(len(groups)), key=[-abs(total) for total in groups].__getitem__)[:MOST]:
-        total = groups[place]
-        if -LEAST < total < LEAST:
-            break
-        hardest = max if total > 0 else min
-        if place < len(_MEMBERS):
-            strongest = hardest(_MEMBERS[place], key=moves.__getitem__)
-            text = INPUTS[_NAMES[strongest]][0 if function.above(inputs, strongest) else 1]
-        else:
-            index = place - len(_MEMBERS)
-            text = f"{'high' if function.above(inputs, _SIZE + index) else 'low'} {more[index]}"
-        found.append(f"{'raises' if total > 0 else 'lowers'}: {text}")
-    return tuple(found)
+    def __init__(self, words: Mapping[str, tuple[str, str]], groups: Sequence[Sequence[str]]) -> None:
+        names = list(words)
+        self._words = list(words.values())
+        together = [tuple(names.index(name) for name in group) for group in groups if len(group) > 1]
+        grouped = {place for group in together for place in group}
+        self._alone = [place for place in range(len(names)) if place not in grouped]
+        self._pick = [itemgetter(*group) for group in together]
+        self._members = [*together, *((place,) for place in self._alone)]
+
+    def of(self, function: Function, inputs: Sequence[float]) -> tuple[str, ...]:
+        """The most important first, such as "raises: long since the last purchase"."""
+        moves = function.moves(inputs)
+        groups = [sum(pick(moves)) for pick in self._pick]
+        groups += [moves[index] for index in self._alone]
+        found = []
+        for place in sorted(range(len(groups)), key=[-abs(total) for total in groups].__getitem__)[:MOST]:
+            total = groups[place]
+            if -LEAST < total < LEAST:
+                break
+            strongest = (max if total > 0 else min)(self._members[place], key=moves.__getitem__)
+            text = self._words[strongest][0 if function.above(inputs, strongest) else 1]
+            found.append(f"{'raises' if total > 0 else 'lowers'}: {text}")
+        return tuple(found)

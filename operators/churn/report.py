@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 
 from operators.churn import charts
 from operators.churn.charts import Line
-from operators.churn.vector import INPUTS
 from schemas.churn import Figures, Metrics
 
 POINTS = 60  # of a line: reports are put together until there are no more
@@ -16,9 +15,10 @@ WEIGHTS = 15
 HUES = 5  # that the style has for lines
 
 
-def page(scope: str, subject: str, reports: Sequence[Metrics]) -> str:
-    """`reports` in their order, one at least. The curves are of what the champion of the time told, over
-    the last third of the labels: what was before describes models that nobody uses any more."""
+def page(scope: str, subject: str, reports: Sequence[Metrics], words: Mapping[str, tuple[str, str]]) -> str:
+    """`reports` in their order, one at least; `words` say what an input is when it is large. The curves are
+    of what the champion of the time told, over the last third of the labels: what was before describes
+    models that nobody uses any more."""
     newest = reports[-1]
     late = [one for one in reports if one.labels > newest.labels * 2 / 3] or [newest]
     total = newest.total[newest.champion]
@@ -42,7 +42,7 @@ def page(scope: str, subject: str, reports: Sequence[Metrics]) -> str:
             [(f"{said:.1%}", f"{rate:.1%}", f"{n:,}") for n, said, rate in curve if n],
         ),
         lift=_lift(late),
-        weights=_weights(late, subject),
+        weights=_weights(late, words),
         contestants=_contestants(newest),
         segments=_segments(late, newest.champion),
         events=_events(reports),
@@ -136,7 +136,7 @@ def _lift(reports: Sequence[Metrics]) -> str:
     return chart + _table(("tenth", "lift"), [(name, f"{value:.2f}") for name, value in values])
 
 
-def _weights(reports: Sequence[Metrics], subject: str) -> str:
+def _weights(reports: Sequence[Metrics], words: Mapping[str, tuple[str, str]]) -> str:
     sums: dict[str, float] = {}
     raised: dict[str, float] = {}
     for one in reports:
@@ -146,16 +146,13 @@ def _weights(reports: Sequence[Metrics], subject: str) -> str:
     count = sum(1 for one in reports if one.weights) or 1
     strongest = sorted(sums, key=lambda name: (-sums[name], name))[:WEIGHTS]
     values = [
-        (_words(name, subject), sums[name] / count * (1 if raised[name] >= 0 else -1)) for name in strongest
+        (words[name][0] if name in words else name, sums[name] / count * (1 if raised[name] >= 0 else -1))
+        for name in strongest
     ]
     chart = charts.both_ways(
         values, "Feature weights", "How far each input moves a score; right: large values raise it."
     )
     return chart + _table(("input", "moves by, log-odds"), [(n, f"{value:+.3f}") for n, value in values])
-
-
-def _words(name: str, subject: str) -> str:
-    return INPUTS[name][0] if subject == "churn" and name in INPUTS else name.replace("_", " ")
 
 
 def _contestants(newest: Metrics) -> str:

@@ -108,7 +108,10 @@ class Curves:
             raise ValueError(f"{len(weights)} weights and {len(means)} means for {size} inputs with curves")
         self.bias, self.weights, self.means, self.size = bias, tuple(weights), tuple(means), size
         self.bends, self.crosses = [(i, k) for i, k in bends], [(f, n) for f, n in crosses]
-        self._owners = [*range(size), *(place for place, _ in bends), *(number for _, number in crosses)]
+        owners = [*range(size), *(place for place, _ in bends), *(number for _, number in crosses)]
+        self._average = [0.0] * size  # what each input adds on the population's average
+        for owner, weight, mean in zip(owners, self.weights, self.means, strict=True):
+            self._average[owner] += weight * mean
         self._curves = [self._curve(place) for place in range(size)]
         slopes: dict[int, list[tuple[int, float]]] = {}
         for (flag, number), weight in zip(crosses, self.weights[size + len(bends) :], strict=True):
@@ -145,14 +148,15 @@ class Curves:
         return total
 
     def moves(self, inputs: Sequence[float]) -> list[float]:
-        found = [0.0] * self.size
-        values = [
-            *inputs[: self.size],
-            *(max(inputs[place] - knot, 0.0) for place, knot in self.bends),
-            *(inputs[flag] * inputs[number] for flag, number in self.crosses),
-        ]
-        for owner, weight, value, mean in zip(self._owners, self.weights, values, self.means, strict=True):
-            found[owner] += weight * (value - mean)
+        found = []
+        for value, (knots, slopes, heights), average in zip(inputs, self._curves, self._average, strict=True):
+            piece = bisect_right(knots, value) if knots else 0
+            found.append(slopes[piece] * value + heights[piece] - average)
+        for flag, rows in self._slopes:
+            up = inputs[flag]
+            if up:
+                for number, weight in rows:
+                    found[number] += up * weight * inputs[number]
         return found
 
     def above(self, inputs: Sequence[float], index: int) -> bool:

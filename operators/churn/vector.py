@@ -46,6 +46,12 @@ INPUTS = {
     "expected_purchases": ("many purchases to expect", "few purchases to expect"),
     "expected_value": ("much spending to expect", "little spending to expect"),
 }
+GROUPS = (  # of inputs that say nearly the same
+    ("recency", "gap_ratio", "gap_surprise", "activity", "trend", "burst"),
+    ("purchases", "purchase_days", "bought_once", "rate", "expected_purchases"),
+    ("spent", "average_value", "last_value", "expected_value"),
+    ("gap_mean", "gap_spread"),
+)
 EXPECTED, WORTH = list(INPUTS).index("expected_purchases"), list(INPUTS).index("expected_value")
 FLOOR = 1e-3  # of decayed counts: what is left of a purchase after seven half-years of silence and more
 
@@ -175,6 +181,11 @@ def population(facts: Sequence[float]) -> Population:
         purchases,
         max(spent, 0.0) / purchases,
     )
+
+
+def words(more: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+    """Of each input, with `more` of the playbook's, what to say when it is large and when it is small."""
+    return {**INPUTS, **{name: (f"high {name}", f"low {name}") for name in more}}
 
 
 def segment(facts: Sequence[float]) -> str:

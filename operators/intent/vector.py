@@ -2,56 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import cos, log1p, pi, sin
 
 from operators.churn.scoring import Linear, Scorer
 from operators.churn.subject import Subject
 from operators.churn.vector import Fitted
+from operators.intent.visits import Visit
 
-# Seconds in and between, hours away, days known; the hour of the day (UTC) as a point on a circle.
-FACTS = (
-    "visit_seconds", "visit_events", "seconds_between", "quiet_seconds", "came_before", "hours_away",
-    "days_known", "orders", "ordered_before", "days_since_order", "hour_sine", "hour_cosine",
-)  # fmt: skip
+# name -> in words: (when it is large, when it is small). Seconds in and between, hours away, days known; the
+# hour of the day (UTC) as a point on a circle around (1, 1). None is below zero.
+FACTS = {
+    "visit_seconds": ("here for long", "just come"),
+    "visit_events": ("much done in this visit", "little done in this visit"),
+    "seconds_between": ("takes time over each step", "quick from step to step"),
+    "quiet_seconds": ("quiet by now", "active by now"),
+    "came_before": ("came before", "here for the first time"),
+    "hours_away": ("was away for long", "was not away for long"),
+    "days_known": ("known for long", "known for a short time only"),
+    "orders": ("many orders", "few orders or none"),
+    "ordered_before": ("has ordered before", "has never ordered"),
+    "days_since_order": ("long since the last order", "not long since an order"),
+    "ordered_in_visit": ("has ordered in this visit", "has not ordered in this visit"),
+    "hour_sine": ("the time of day", "the time of day"),
+    "hour_cosine": ("the time of day", "the time of day"),
+}
+GROUPS = (  # of facts that say nearly the same
+    ("visit_seconds", "visit_events", "seconds_between"),
+    ("came_before", "hours_away", "days_known"),
+    ("orders", "ordered_before", "days_since_order"),
+    ("hour_sine", "hour_cosine"),
+)
 HOUR, DAY = 3_600_000, 86_400_000  # ms
 
 
+def names(signals: Iterable[str], more: Iterable[str] = ()) -> tuple[str, ...]:
+    """Of the facts, and of a model's inputs, which are the same."""
+    here, before = ([f"{name}{when}" for name in signals] for when in ("_in_visit", "_before"))
+    return (*FACTS, *here, *before, *more)
+
+
+def words(signals: Sequence[str], more: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+    """Of each input, what to say when it is large and when it is small."""
+    said = {
+        f"{name}_in_visit": (f"{name} in this visit", f"few or no {name} in this visit") for name in signals
+    }
+    said |= {f"{name}_before": (f"{name} before this visit", f"few or no {name} before") for name in signals}
+    return {**FACTS, **said, **{name: (f"high {name}", f"low {name}") for name in more}}
+
+
 def facts(
-    seen: Sequence[tuple[int, str]], totals: dict[str, int], first: int, orders: int, ordered_at: int,
-    at: int, gap: int, signals: Sequence[str], more: Sequence[float] = (),
+    visits: Sequence[Visit], totals: dict[str, int], first: int, orders: int, ordered_at: int,
+    at: int, gap: int, signals: Iterable[str], more: Sequence[float] = (),
 ) -> tuple[float, ...]:  # fmt: skip
-    """FACTS, each signal in this visit and before it, and `more`, at `at` (ms). `seen`: (time, signal) of
-    the newest, ascending, none after `at`; `totals` of all. `orders`, the last at `ordered_at`."""
-    start = at
+    """FACTS, each signal in this visit and before it, and `more`, at `at` (ms). `visits`: the newest,
+    ascending, none begun after `at`; `totals` by signal, the first at `first`. `orders`, the last at
+    `ordered_at`."""
+    here: dict[str, int] = {}
+    start = newest = at
     events = 0
-    here = dict.fromkeys(signals, 0)
     before = -1
-    for time, signal in reversed(seen):
-        if start - time > gap:
-            before = time
-            break
-        start = time
-        events += 1
-        if signal in here:
-            here[signal] += 1
-    newest = seen[-1][0] if events else at
+    if visits:
+        visit = visits[-1]
+        if at - visit.end <= gap:
+            start, newest, here = visit.start, visit.end, visit.counts
+            events = sum(here.values())
+            if len(visits) > 1:
+                before = visits[-2].end
+        else:
+            before = visit.end
     angle = at % DAY / DAY * 2 * pi
+    now = [here.get(name, 0) for name in signals]
+    past = [totals.get(name, 0) - here.get(name, 0) for name in signals]
     return (
-        (at - start) / 1000, float(events), (newest - start) / 1000 / max(1, events - 1),
-        (at - newest) / 1000,
-        float(before >= 0), (start - before) / HOUR if before >= 0 else 0.0,
+        (at - start) / 1000, events, (newest - start) / 1000 / max(1, events - 1), (at - newest) / 1000,
+        before >= 0, (start - before) / HOUR if before >= 0 else 0.0,
         max(0, at - first) / DAY if first >= 0 else 0.0,
-        float(orders), float(orders > 0), (at - ordered_at) / DAY if orders else 0.0,
-        sin(angle), cos(angle),
-        *(float(here[name]) for name in signals),
-        *(float(totals.get(name, 0) - here[name]) for name in signals),
-        *more,
+        orders, orders > 0, (at - ordered_at) / DAY if orders else 0.0, orders > 0 and ordered_at >= start,
+        1 + sin(angle), 1 + cos(angle), *now, *past, *more,
     )  # fmt: skip
 
 
 def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
     """Logarithms, because counts and durations are skewed. Nothing is fitted beforehand."""
+    if min(facts) >= 0:  # nearly always; half the time of what follows
+        return list(map(log1p, facts))
     return [log1p(fact) if fact >= 0 else -log1p(-fact) for fact in facts]
 
 
@@ -61,10 +96,10 @@ def refit(inputs: list[float], facts: Sequence[float], fitted: Fitted, horizon: 
 
 def rule(signals: int, more: int = 0) -> Scorer:
     """What holds before anything has been learnt, version 0: the further along the way to an order a visitor
-    is, the likelier one is, and likelier still of those who ordered before. Weights that fit most shops
-    roughly, from about 2 % of the visits up."""
+    is, the likelier one is, and likelier still of those who ordered before; whoever has just ordered is done.
+    Weights that fit most shops roughly, from about 2 % of the visits up."""
     steps = [0.3 + 1.5 * place / max(1, signals - 1) for place in range(signals)]
-    known = {"visit_events": 0.2, "ordered_before": 0.7}
+    known = {"visit_events": 0.2, "ordered_before": 0.7, "ordered_in_visit": -4.0}
     weights = [known.get(name, 0.0) for name in FACTS] + steps + [0.0] * (signals + more)
     return Scorer(Linear(-4.0, weights, [0.0] * len(weights)), Fitted())
 
@@ -75,5 +110,8 @@ def subject(signals: int, more: int = 0) -> Subject:
 
 def segment(facts: Sequence[float]) -> str:
     """The group that a visitor is evaluated with, besides all of them."""
-    ordered, came = facts[FACTS.index("ordered_before")], facts[FACTS.index("came_before")]
+    ordered, came = facts[_ORDERED], facts[_CAME]
     return "ordered before" if ordered else "came before" if came else "first visit"
+
+
+_ORDERED, _CAME = list(FACTS).index("ordered_before"), list(FACTS).index("came_before")

@@ -1,9 +1,10 @@
 """All of purchase intent that a customer's record holds, and what happens to it.
 
-saw       at an event that is a signal
-ordered   at an order
-score     what the model says now; leaves a snapshot behind, at most one in `apart`
+begins    whether an event is a reason to keep anything
+happened  at an order or a signal; whether it asks for a score
 due       when the next label is known, for the record's timer
+again     never: what asks for a score is what somebody does
+score     what the model says now; leaves a snapshot behind, at most one in `apart`
 examples  snapshots whose horizon has passed, with their labels, for the learner
 merge     two customers are one
 """
@@ -11,65 +12,126 @@ merge     two customers are one
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import msgspec
 
 from operators.churn import pending
 from operators.churn.pending import Snapshot
+from operators.churn.reasons import Reasons
 from operators.churn.scoring import Scorer
-from operators.intent import vector
-from operators.intent.definition import Definition
+from operators.intent import vector, visits
+from operators.intent.definition import ORDER, Definition
+from operators.intent.visits import Visit
 from schemas.churn import Example
 
-KEPT = 64  # signals whose times are known one by one: a visit of more has at least so many
+CHANGE = 0.01  # a score that moved less has the reasons it had: to find them takes as long as the score
+UNLIKELY = 0.05  # of a probability below it nobody asks why, and most are
 
 
 class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
-    """The probability of an order within the horizon, as of `at` (ms), and by which model (0: the rule)."""
+    """The probability of an order within the horizon, as of `at` (ms), why where it is not unlikely, and by
+    which model (0: the rule)."""
 
     at: int
     probability: float
+    reasons: tuple[str, ...]
     version: int
 
 
 class Visitor(msgspec.Struct, array_like=True, gc=False):
-    """The part of a customer's record. `totals` by signal; `seen`: (time in ms, signal) of the newest KEPT;
-    `first`: of the earliest. `orders`: how many; `ordered`: when, of those that waiting snapshots ask for."""
+    """The part of a customer's record. `visits`: the newest, ascending; `totals` by signal; `first`: when
+    the earliest was. `orders`: how many; `ordered`: when, of the last one and two horizons before it.
+    `scored`: the newest score, None since an order. `told`: the probability that their last profile said,
+    `explained`: that the reasons were found for; -1 for none."""
 
+    visits: list[Visit]
     totals: dict[str, int]
-    seen: list[tuple[int, str]]
     first: int
     orders: int
     ordered: list[int]
     waiting: list[Snapshot]
     scored: Score | None = None
     snapshot_at: int = -1
+    told: float = -1.0
+    explained: float = -1.0
 
 
 def empty() -> Visitor:
-    return Visitor({}, [], -1, 0, [], [])
+    return Visitor([], {}, -1, 0, [], [])
 
 
-def saw(visitor: Visitor, at: int, signal: str) -> None:
-    """A signal at `at` (ms); late ones belong where their time says."""
+def begins(what: str) -> bool:
+    """Whether there is something to keep of somebody of whom nothing is kept yet."""
+    return True
+
+
+def happened(visitor: Visitor, at: int, what: str, definition: Definition) -> bool:
+    """An order, or the signal `what`, at `at` (ms); whether it asks for a score."""
+    if what == ORDER:
+        ordered(visitor, at, definition)
+        return True
+    saw(visitor, at, what, definition)
+    visit, scored = visitor.visits[-1], visitor.scored
+    if at < visit.start:
+        return False  # told late, of an earlier visit
+    return (
+        scored is None
+        or scored.at < visit.start
+        or visit.counts[what] == 1
+        or at >= scored.at + definition.throttle
+    )
+
+
+def saw(visitor: Visitor, at: int, signal: str, definition: Definition) -> None:
     visitor.totals[signal] = visitor.totals.get(signal, 0) + 1
     if visitor.first < 0 or at < visitor.first:
         visitor.first = at
-    insort(visitor.seen, (at, signal))
-    del visitor.seen[:-KEPT]
+    visits.add(visitor.visits, at, signal, definition.gap)
 
 
 def ordered(visitor: Visitor, at: int, definition: Definition) -> None:
     visitor.orders += 1
     insort(visitor.ordered, at)
-    del visitor.ordered[:-KEPT]
-    pending.mark(visitor.waiting, (at,), definition.horizon)
+    _keep(visitor, definition)
+    _answer(visitor, (at,), definition)
+
+
+def _keep(visitor: Visitor, definition: Definition) -> None:
+    """Of the orders' times those that a snapshot which waits may ask for, here or where this is merged
+    with, whose time may be a little behind; and the last one ends what a score of before it said."""
+    last = visitor.ordered[-1]
+    since = last - 2 * definition.horizon
+    if visitor.ordered[0] < since:
+        visitor.ordered = [at for at in visitor.ordered if at >= since]
+    if visitor.scored is not None and visitor.scored.at < last:
+        visitor.scored = None
+
+
+def _answer(visitor: Visitor, times: Iterable[int], definition: Definition) -> None:
+    """What orders at `times` say to the snapshots that wait."""
+    waiting, horizon = visitor.waiting, definition.horizon
+    if not definition.visit:
+        pending.mark(waiting, times, horizon)
+        return
+    for at in times:
+        start = visits.began(visitor.visits, at, definition.gap)
+        pending.mark((one for one in waiting if one.at >= start), (at,), horizon)
+
+
+def eligible(visitor: Visitor, at: int, definition: Definition) -> bool:
+    """Whether they are there at `at`."""
+    return bool(visitor.visits) and at - visitor.visits[-1].end <= definition.gap
 
 
 def due(visitor: Visitor, definition: Definition) -> int:
     """When the next label is known; -1: none waits."""
-    return min((one.at for one in visitor.waiting), default=-1 - definition.horizon) + definition.horizon
+    return visitor.waiting[0].at + definition.horizon if visitor.waiting else -1
+
+
+def again(visitor: Visitor, now: int, definition: Definition) -> bool:
+    return False
 
 
 def score(
@@ -77,19 +139,35 @@ def score(
 ) -> Score:
     """Score the visitor `owner` as of `at`, which is not before anything in their record. Raises ValueError
     otherwise, because the snapshot would hold what its scoring time could not know."""
-    newest = max(visitor.seen[-1][0] if visitor.seen else -1, visitor.ordered[-1] if visitor.ordered else -1)
+    ordered_at = visitor.ordered[-1] if visitor.ordered else -1
+    newest = max(visitor.visits[-1].end if visitor.visits else -1, ordered_at)
     if at < newest:
         raise ValueError(f"a score as of {at} would use what happened at {newest}")
     facts = vector.facts(
-        visitor.seen, visitor.totals, visitor.first, visitor.orders,
-        visitor.ordered[-1] if visitor.ordered else -1, at, definition.gap, tuple(definition.signals), more,
+        visitor.visits, visitor.totals, visitor.first, visitor.orders, ordered_at, at, definition.gap,
+        definition.signals, more,
     )  # fmt: skip
-    chance = scorer.score(vector.inputs(facts, scorer.fitted, definition.horizon))
-    found = visitor.scored = Score(at, chance, scorer.version)
+    inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
+    chance = scorer.score(inputs)
+    old = visitor.scored
+    why: tuple[str, ...] = ()
+    if chance < UNLIKELY:
+        visitor.explained = -1.0
+    elif old is None or abs(chance - visitor.explained) >= CHANGE or scorer.version != old.version:
+        why = _reasons(tuple(definition.signals), definition.more).of(scorer.function, inputs)
+        visitor.explained = chance
+    else:
+        why = old.reasons
+    found = visitor.scored = Score(at, chance, why, scorer.version)
     if visitor.snapshot_at < 0 or at >= visitor.snapshot_at + definition.apart:
         visitor.waiting.append(pending.snapshot(at, owner, facts, chance, scorer.version))
         visitor.snapshot_at = at
     return found
+
+
+@lru_cache(maxsize=8)
+def _reasons(signals: tuple[str, ...], more: tuple[str, ...]) -> Reasons:
+    return Reasons(vector.words(signals, more), vector.GROUPS)
 
 
 def examples(visitor: Visitor, now: int, definition: Definition) -> list[Example]:
@@ -99,12 +177,17 @@ def examples(visitor: Visitor, now: int, definition: Definition) -> list[Example
 
 def merge(mine: Visitor, theirs: Visitor, definition: Definition) -> None:
     """Take over all of `theirs`: as if they had been one from the start, but for what was scored."""
-    pending.merge(mine.waiting, theirs.waiting, (mine.ordered, theirs.ordered), definition.horizon)
+    mine.visits = visits.together(mine.visits + theirs.visits, definition.gap)
     for signal, count in theirs.totals.items():
         mine.totals[signal] = mine.totals.get(signal, 0) + count
-    mine.seen = sorted(mine.seen + theirs.seen)[-KEPT:]
     mine.first = min((first for first in (mine.first, theirs.first) if first >= 0), default=-1)
+    pending.merge(mine.waiting, theirs.waiting, ([], []), definition.horizon)
     mine.orders += theirs.orders
-    mine.ordered = sorted(mine.ordered + theirs.ordered)[-KEPT:]
+    mine.ordered = sorted(mine.ordered + theirs.ordered)
+    _answer(mine, mine.ordered, definition)
     mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+    mine.told = max(mine.told, theirs.told)
+    mine.explained = -1.0
     mine.scored = max((one for one in (mine.scored, theirs.scored) if one is not None), default=None)
+    if mine.ordered:
+        _keep(mine, definition)

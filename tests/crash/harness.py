@@ -81,13 +81,12 @@ class Scope:
     def send(self, messages: Sequence[Message]) -> None:
         """Bring to the broker; returns when it has all of them. Now and then a model is learnt."""
         names = {**self.book.topics, **self.book.reference}
-        assert self.book.churn is not None
         for number, (source, partition, value) in enumerate(messages):
             self._producer.produce(names[source], value, partition=partition)
             self._sent += 1
             if self._sent % EVENTS_PER_MODEL == 0:
                 bias = self._sent // EVENTS_PER_MODEL % 3 - 0.5  # scores of .38, .62 and .82
-                model = linear(self.book.churn.definition, self._sent, bias, recency=0.3)
+                model = linear(self.book.foretold["churn"].definition, self._sent, bias, recency=0.3)
                 self._producer.produce(topics.learning(self.name, "models"), model, b"churn", partition=0)
             if number % 20_000 == 19_999:  # its queue holds 100,000
                 self._producer.flush(FLUSH)

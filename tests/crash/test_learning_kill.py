@@ -39,13 +39,12 @@ def told() -> list[Record]:
 
 def uninterrupted(scope: Scope, records: list[Record]) -> dict[str, list[tuple[str, bytes]]]:
     """By topic, what comes of the records in one go: (key, value)."""
-    churning = playbook.load(scope.config.read_text()).churn
-    assert churning is not None
+    churning = playbook.load(scope.config.read_text()).foretold["churn"]
     learner = Learner(learning.course(churning))
     found: dict[str, list[tuple[str, bytes]]] = {"models": [], "model-metrics": []}
     for offset, record in enumerate(records):
         for output in learner.apply(offset, record):
-            out = learning.record(output, scope.name)
+            out = learning.record("churn", output, scope.name)
             found[out.topic.removeprefix(f"{scope.name}.")].append((out.key, out.value or b""))
     return found
 

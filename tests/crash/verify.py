@@ -172,7 +172,7 @@ class Oracle:
 def _models(book: Playbook, brokers: str, steps: list[Step]) -> Models:
     """By the number of the cut that let them in."""
     found: dict[int, list[tuple[int, bytes]]] = {}
-    if book.churn is None:
+    if not book.foretold:
         return found
     topic, place = topics.learning(book.scope, "models"), models_place(book)
     rows = iter(read(brokers, [topic])[topic, 0])

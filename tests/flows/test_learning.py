@@ -17,22 +17,26 @@ from schemas.churn import Metrics
 from tests.brokers import EmbeddedBroker
 from tests.flows.running import Record, Scope, committed
 from tests.operators.churn.people import examples, shop
+from tests.operators.intent.people import examples as visits
 
 Maker = Callable[..., Scope]
 
-CHURN = """
+FORETOLD = """
 churn:
   on: [Order Completed]
   value: properties.total
   horizon: 30d
   contestants: [recursive, logistic]
+intent:
+  on: [Order Completed]
+  signals: {looks: [Product Viewed], adds: [Product Added], checkouts: [Checkout Started]}
 """
 
 
 @pytest.fixture
 def learning(scoped: Maker, mock: EmbeddedBroker) -> Scope:
     scope = scoped(mock, topics=False)
-    scope.config.write_text(scope.config.read_text() + CHURN)
+    scope.config.write_text(scope.config.read_text() + FORETOLD)
     making.create(playbook.load(scope.config.read_text()), mock.bootstrap)
     return scope
 
@@ -42,6 +46,10 @@ def tell(scope: Scope, start: int, end: int) -> None:
     for example in examples(shop(60, 150))[start:end]:
         producer.produce(
             scope.topic("churn-examples"), msgspec.json.encode(example), example.customer, partition=0
+        )
+    for example in visits(end)[start:]:
+        producer.produce(
+            scope.topic("intent-examples"), msgspec.json.encode(example), example.customer, partition=0
         )
     assert producer.flush(20) == 0
 
@@ -53,16 +61,17 @@ def learn(scope: Scope, *more: str, code: int = 0) -> str:
     )  # fmt: skip
 
 
-def ask(scope: Scope, command: str, *rest: object) -> str:
+def ask(scope: Scope, command: str, *rest: object, subject: str = "churn") -> str:
     """What `oncue models` says, in this process: it is quick, starting a program is not."""
-    words = ("models", command, "--config", scope.config, "--brokers", scope.broker.bootstrap, *rest)
+    about = ("--subject", subject) if subject else ()
+    words = ("models", command, "--config", scope.config, "--brokers", scope.broker.bootstrap, *about, *rest)
     result = CliRunner().invoke(cli.app, [str(word) for word in words])
     assert result.exception is None or isinstance(result.exception, KafkaTrouble), result.output
     return result.output + str(result.exception or "")
 
 
-def models(scope: Scope) -> list[Record]:
-    return committed(scope.broker, scope.topic("models"))
+def models(scope: Scope, subject: str = "churn") -> list[Record]:
+    return [it for it in committed(scope.broker, scope.topic("models")) if it.key.startswith(f"{subject}/")]
 
 
 def test_a_learner_that_was_stopped_goes_on_and_publishes_what_it_would_have_published(
@@ -73,32 +82,43 @@ def test_a_learner_that_was_stopped_goes_on_and_publishes_what_it_would_have_pub
     before = models(learning)
     assert before
     assert published.read(before[-1].raw).contestant == "recursive"
+    visits_before = models(learning, "intent")
+    assert {published.read(it.raw).subject for it in visits_before if it.raw} == {"intent"}
     tell(learning, 400, 600)
-    learn(learning)
+    learn(learning, "--subject", "churn")
     stopped = [record.raw for record in models(learning)]
     assert len(stopped) > len(before)
+    assert models(learning, "intent") == visits_before, "this one learns churn only"
     metrics = committed(learning.broker, learning.topic("model-metrics"))
     assert msgspec.json.decode(metrics[-1].raw, type=Metrics).champion == "recursive"
-    learn(learning, "--anew")
+    learn(learning, "--anew", "--subject", "churn")
     assert [record.raw for record in models(learning)] == stopped, "what is there is not published twice"
     assert committed(learning.broker, learning.topic("model-metrics")) == metrics
 
 
 def test_an_operator_lists_shows_promotes_and_rolls_back(learning: Scope, tmp_path: Path) -> None:
-    assert "no model yet; the rule serves" in ask(learning, "show")
-    assert "no report yet" in ask(learning, "report", "--out", tmp_path / "report.html")
+    assert "no churn model yet; the rule serves" in ask(learning, "show")
+    assert "no report about churn yet" in ask(learning, "report", "--out", tmp_path / "report.html")
     tell(learning, 0, 400)
     learn(learning)
-    versions = [int(line.split("\t")[0]) for line in ask(learning, "list").splitlines()]
+    assert "foretells churn and intent: say which with --subject" in ask(learning, "show", subject="")
+    assert {line.split("\t")[0] for line in ask(learning, "list", subject="").splitlines()} == {
+        "churn",
+        "intent",
+    }
+    assert '"subject": "intent"' in ask(learning, "show", subject="intent")
+    ask(learning, "report", "--out", tmp_path / "intent.html", subject="intent")
+    assert "shop: intent" in (tmp_path / "intent.html").read_text().replace(learning.name, "shop")
+    versions = [int(line.split("\t")[1]) for line in ask(learning, "list").splitlines()]
     assert versions == sorted(versions)
     assert f'"version": {versions[-1]}' in ask(learning, "show")
     assert "382 labels" in ask(learning, "report", "--out", tmp_path / "report.html")
     assert "<svg" in (tmp_path / "report.html").read_text()
     assert "kept are" in ask(learning, "rollback", 7)
-    assert "takes no part; these do: recursive, logistic, rule" in ask(learning, "promote", "oak")
+    assert "takes no part in churn; these do: recursive, logistic, rule" in ask(learning, "promote", "oak")
     ask(learning, "promote", "logistic")
     ask(learning, "rollback", versions[0])
     learn(learning)
     promoted, back = [line.split("\t") for line in ask(learning, "list").splitlines()][-2:]
-    assert promoted[1] == "logistic"
+    assert promoted[2] == "logistic"
     assert back[-1] == f"an operator rolled back to version {versions[0]}"

@@ -24,7 +24,7 @@ def test_the_retail_playbook_is_good() -> None:
     retail_playbook = load(RETAIL.read_text())
     assert list(retail_playbook.rules) == [
         "cart_abandoned", "checkout_abandoned", "repeated_interest", "category_interest", "price_drop",
-        "search_without_click", "high_value_cart", "churn_risk",
+        "search_without_click", "high_value_cart", "about_to_leave", "churn_risk",
     ]  # fmt: skip
     assert retail_playbook.topics["web"] == "shop.web"
     assert retail_playbook.rules["cart_abandoned"].wait == 900_000

@@ -36,8 +36,7 @@ FIRST = [consent(0, channel="letter", **ANN), track("Order Completed", 1, order_
 
 def scored(risks: list[float], gap: int = 10, percentiles: list[list[float]] | None = None) -> Outcome:
     """Somebody who is scored every `gap` minutes, by models that say just this."""
-    assert SHOP.churn is not None
-    definition = SHOP.churn.definition
+    definition = SHOP.foretold["churn"].definition
     pages = [event("page", gap * (n + 1), **ANN) for n in range(len(risks))]
     brought = percentiles or [[]] * len(risks)
     taken: Models = {
@@ -90,8 +89,7 @@ def test_the_most_valuable_are_told_by_percentiles_that_the_model_brings() -> No
 
 
 def test_an_end_takes_the_reason_away_and_the_same_score_does_not_bring_it_back_at_once() -> None:
-    assert SHOP.churn is not None
-    risky = models.linear(SHOP.churn.definition, 1, 2.0)
+    risky = models.linear(SHOP.foretold["churn"].definition, 1, 2.0)
     cured = track("Case Opened", 20, case_id="c1", **ANN)
     events = [*FIRST, event("page", 10, **ANN), cured, event("page", 30, **ANN)]
     outcome = outcome_of(events, {3: [(0, risky)]})
@@ -123,6 +121,5 @@ triggers:
         playbooks.load(bad)
     assert {it.path for it in wrong.value.mistakes} == {
         "triggers.one.of", "triggers.one.until", "triggers.one.on", "triggers.two.of", "triggers.two.by",
-        "triggers.two.key", "triggers.two.within", "triggers.three.on", "triggers.three.key",
-        "triggers.three.above",
+        "triggers.two.key", "triggers.two.within", "triggers.three.on", "triggers.three.above",
     }  # fmt: skip

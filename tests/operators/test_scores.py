@@ -11,7 +11,7 @@ from operators import playbook as playbooks
 from operators.churn import scoring
 from operators.identity import customer_id
 from operators.playbook import BadPlaybook
-from operators.scores import Scores
+from operators.scores import Foresight
 from schemas import topics
 from schemas.churn import Example
 from schemas.outbound import Profile
@@ -79,7 +79,7 @@ def test_both_labels_reach_the_learner_at_scoring_time_plus_horizon_and_once() -
         if effect.topic == topics.CHURN_EXAMPLES:
             body = msgspec.json.decode(effect.body, type=Example)
             assert body.known_at == body.at + 60 * DAY * 60_000 == effect.at
-            assert len(body.facts) == len(outcome.playbook.churn.definition.facts)  # type: ignore[union-attr]
+            assert len(body.facts) == len(outcome.playbook.foretold["churn"].definition.facts)
 
 
 def test_two_halves_of_one_person_answer_each_other_and_are_scored_as_one() -> None:
@@ -146,8 +146,7 @@ def test_a_score_that_cannot_be_found_is_a_dead_letter_and_the_order_counts(
 
 def test_a_model_scores_from_the_cut_it_comes_in_and_one_that_does_not_fit_is_reported_once() -> None:
     shop = retail()
-    assert shop.churn is not None
-    definition = shop.churn.definition
+    definition = shop.foretold["churn"].definition
     other = definition._replace(horizon=1)
     log = inputs([order(day * DAY) for day in range(5)])
     taken = {
@@ -170,21 +169,20 @@ def test_a_model_scores_from_the_cut_it_comes_in_and_one_that_does_not_fit_is_re
 
 def test_what_waited_is_scored_by_the_model_of_its_time_however_many_came_since() -> None:
     shop = retail()
-    assert shop.churn is not None
-    scores = Scores(shop)
+    definition, foresight = shop.foretold["churn"].definition, Foresight(shop)
     for moment in (1_000, 2_000, 3_000, 4_000, 5_000, 6_000):
         for version in (moment, moment + 1):  # two come together: the newer one counts
-            scores.take(moment, models.linear(shop.churn.definition, version))
-    versions = [scores.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)]
+            foresight.take(moment, models.linear(definition, version))
+    versions = [foresight.scores["churn"].scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)]
     assert versions == [0, 1_001, 2_001, 6_001]
-    assert len(scores.taken) == 6
-    again = Scores(shop, scores.taken)
+    assert len(foresight.taken) == 6
+    again = Foresight(shop, foresight.taken).scores["churn"]
     assert [again.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)] == versions
 
 
 def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:
     text = RETAIL.read_text()
-    start, end, risk = (text.index(it) for it in ("churn: #", "profiles: {every", "  churn_risk:"))
+    start, end, risk = (text.index(it) for it in ("churn: #", "intent: #", "  churn_risk:"))
     outcome = run(order(0), until=100 * DAY, playbook=playbooks.load(text[:start] + text[end:risk]))
     assert not outcome.customers[ANN_ID].has("churn")
     assert not outcome.examples
@@ -193,7 +191,7 @@ def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:
 
 def test_every_mistake_of_the_section_is_listed() -> None:
     text = RETAIL.read_text()
-    start, end = text.index("churn: #"), text.index("profiles: {every")
+    start, end = text.index("churn: #"), text.index("intent: #")
     section = (
         "churn:\n  on: []\n  horizon: 0s\n  every: 7d\n  throttle: 8d\n  apart: week\n  least: 0\n"
         "  value: total\n  features: [order_lifetime, last_search]\n  contestants: [ensemble]\n"

@@ -46,9 +46,7 @@ def test_no_fact_of_an_example_is_of_after_its_scoring_time(log: Log, which: int
 @given(logs())
 def test_labels_come_a_horizon_after_the_score_for_both_kinds_alike(log: Log) -> None:
     outcome = replay(log.playbook, log.inputs, log.steps)
-    churn = log.playbook.churn
-    assert churn is not None
-    horizon = churn.definition.horizon
+    horizon = log.playbook.foretold["churn"].definition.horizon
     end = log.steps[-1].watermark
     for example in outcome.examples.values():
         assert example.known_at == example.at + horizon <= end
@@ -63,8 +61,7 @@ def test_labels_come_a_horizon_after_the_score_for_both_kinds_alike(log: Log) ->
 @st.composite
 def published(draw: st.DrawFn, log: Log) -> Models:
     """Some models, each in a cut; also one that comes twice, is older, or cannot be read."""
-    assert log.playbook.churn is not None
-    definition = log.playbook.churn.definition
+    definition = log.playbook.foretold["churn"].definition
     found: dict[int, list[tuple[int, bytes]]] = {}
     cuts = draw(st.lists(st.integers(1, len(log.steps)), max_size=3))
     for offset, number in enumerate(sorted(cuts)):

@@ -38,6 +38,7 @@ features:
   last_product_viewed: {measure: views, aggregate: last}
 profiles: {every: 15m}
 churn: {on: [Order Completed], value: properties.total, horizon: 60d}
+intent: {on: [Order Completed], signals: {looks: [Product Viewed], adds: [Product Added]}}
 triggers:
   cart_abandoned:
     kind: absence

@@ -57,7 +57,7 @@ def test_silence_alone_asks_for_a_score_and_raises_it() -> None:
     before = customer.score(churn, "ann", 9 * DAY, (), rule(), MONTH)
     assert customer.due(churn, MONTH) == 16 * DAY
     after = customer.score(churn, "ann", 90 * DAY, (), rule(), MONTH)
-    assert after.churn > before.churn + 0.1
+    assert after.probability > before.probability + 0.1
     assert after.version == 0
     assert "raises: long since the last purchase" in after.reasons
 
@@ -117,7 +117,7 @@ def test_no_feature_of_an_example_uses_anything_after_its_scoring_time(
             customer.bought(churn, *log[place], OFTEN)
             place += 1
         found += customer.examples(churn, at, OFTEN)
-        if customer.eligible(churn, OFTEN) and at < 400 * DAY:
+        if customer.eligible(churn, at, OFTEN) and at < 400 * DAY:
             customer.score(churn, "ann", at, (3.0,), rule(1), OFTEN)
     for example in found:
         known = of([deal for deal in log if deal[0] <= example.at])
@@ -156,7 +156,7 @@ def test_merging_churn_is_commutative_and_associative(
         churn = of(log[: KEPT // 3])
         for day in sorted(days):
             at = max(day * DAY, churn.bought.latest[0])
-            if customer.eligible(churn, OFTEN):
+            if customer.eligible(churn, at, OFTEN):
                 customer.score(churn, name, at, (), rule(), OFTEN)
         return msgspec.msgpack.decode(msgspec.msgpack.encode(churn), type=Churn)
 

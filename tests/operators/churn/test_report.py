@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from msgspec.structs import replace
 
-from operators.churn import charts, report
+from operators.churn import charts, report, vector
 from operators.churn.definition import Terms
 from operators.churn.learner import Course, Learner
 from operators.churn.vector import INPUTS
@@ -55,8 +55,12 @@ def read(page: str) -> str:
     return reader.text
 
 
+def page_of(found: list[Metrics], scope: str = "shop") -> str:
+    return report.page(scope, "churn", found, vector.words())
+
+
 def test_a_page_has_every_chart_its_table_and_nothing_from_the_network() -> None:
-    page = report.page("shop", "churn", reports())
+    page = page_of(reports())
     text = read(page)
     assert page.count("<svg") == page.count('role="img" aria-label=') == 4
     assert page.count("<details>") == 4, "each chart's numbers can be read"
@@ -71,18 +75,18 @@ def test_a_page_has_every_chart_its_table_and_nothing_from_the_network() -> None
 
 
 def test_a_page_of_a_single_report_or_of_a_name_like_markup_is_whole() -> None:
-    read(report.page("shop", "churn", reports()[:1]))
+    read(page_of(reports()[:1]))
     nothing = replace(reports()[0], tenths=[(0.0, 0.0)] * 10, weights={}, figures={})
-    read(report.page("shop", "churn", [nothing]))
-    assert "<b>" not in report.page("<b>", "churn", reports())
+    read(page_of([nothing]))
+    assert "<b>" not in page_of(reports(), "<b>")
 
 
 def test_drift_is_marked_where_it_was_seen() -> None:
     quiet = [replace(one, drifts=[]) for one in reports()]
-    assert 'class="mark"' not in report.page("shop", "churn", quiet)
-    assert 'class="drift"' not in report.page("shop", "churn", quiet)
+    assert 'class="mark"' not in page_of(quiet)
+    assert 'class="drift"' not in page_of(quiet)
     loud = [*quiet[:5], replace(quiet[5], drifts=["tree"]), *quiet[6:]]
-    page = report.page("shop", "churn", loud)
+    page = page_of(loud)
     assert page.count('class="mark"') == 1
     assert 'class="drift"' in page
     assert "the loss of tree changed (ADWIN)" in page

@@ -1,0 +1,57 @@
+"""When somebody was there: signals put together to visits.
+
+A visit ends where nothing is done for longer than `gap`. Two people's visits put together are those of all
+their signals, because each is a chain of steps no longer than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+KEPT = 8  # the newest; a model looks at two, late signals and merges may close gaps between others
+
+
+class Visit(msgspec.Struct, array_like=True, gc=False, order=True):
+    """From the first signal to the last (ms), and how many of each."""
+
+    start: int
+    end: int
+    counts: dict[str, int]
+
+
+def add(visits: list[Visit], at: int, signal: str, gap: int) -> None:
+    """A signal at `at` (ms); late ones belong where their time says."""
+    if visits:
+        newest = visits[-1]
+        if newest.start <= at <= newest.end + gap:  # nearly always
+            if at > newest.end:
+                newest.end = at
+            counts = newest.counts
+            counts[signal] = counts.get(signal, 0) + 1
+            return
+    visits[:] = together([*visits, Visit(at, at, {signal: 1})], gap)
+
+
+def together(visits: Iterable[Visit], gap: int) -> list[Visit]:
+    """Ascending, with those put together that lie no more than `gap` apart."""
+    found: list[Visit] = []
+    for visit in sorted(visits, key=_start):
+        if found and visit.start <= found[-1].end + gap:
+            last = found[-1]
+            last.end = max(last.end, visit.end)
+            for signal, count in visit.counts.items():
+                last.counts[signal] = last.counts.get(signal, 0) + count
+        else:
+            found.append(visit)
+    return found[-KEPT:]
+
+
+def began(visits: Iterable[Visit], at: int, gap: int) -> int:
+    """When the visit began that was going on at `at`; `at` itself where there was none."""
+    return next((visit.start for visit in visits if visit.start <= at <= visit.end + gap), at)
+
+
+def _start(visit: Visit) -> int:
+    return visit.start
