@@ -373,7 +373,7 @@ def test_the_demo_shows_every_kind_of_outcome(tmp_path: Path) -> None:
     found = json.loads(summary.read_text())
     assert set(found["triggers"]) == {
         "cart_abandoned", "checkout_abandoned", "repeated_interest", "category_interest", "price_drop",
-        "search_without_click", "high_value_cart", "churn_risk",
+        "search_without_click", "high_value_cart", "about_to_leave", "churn_risk",
     }  # fmt: skip
     assert "price_drop: ended" in found["cancelled"]
     assert sum(found["triggers"].values()) == len(found["sent"]) >= 20
