@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bench import traffic
+from bench.clones import clone
 from bench.live import Load, Watch, consents
 from bench.scope import Scope
+from state.store import checkpoints
 
 PEOPLE = 20_000
+ORIGINALS = 20_000  # customers that are made by events; all others are copies of them
 WARM = 8.0  # seconds at the start that do not count
 
 
 def measure(
-    folder: Path, bootstrap: str, rate: int, seconds: float, name: str = "latency", text: str = ""
-) -> dict[str, Any]:
+    folder: Path, bootstrap: str, rate: int, seconds: float, name: str = "latency", text: str = "",
+    module: str = "flows.cli",
+) -> dict[str, Any]:  # fmt: skip
     """Percentiles over `seconds` at `rate` events a second, and the pauses of the snapshots."""
     scope = Scope(folder, bootstrap, name, text=text)
     scope.produce(consents(PEOPLE))
     with Watch(scope) as watch, Load(scope, rate, PEOPLE, seconds + WARM + 30):
-        worker = scope.start()
+        worker = scope.start(module)
         time.sleep(WARM)
         since = time.time()
         time.sleep(seconds)
@@ -60,20 +66,23 @@ def populate(scope: Scope, people: int) -> dict[str, Any]:
 
 
 def recovery(folder: Path, bootstrap: str, people: int, rate: int = 2000) -> dict[str, Any]:
-    """With `people` customers in the state: snapshot pauses, and kill -9 to the first new trigger."""
+    """With `people` customers in the state: snapshot pauses, bytes that a checkpoint adds, and kill -9 to the
+    first new trigger."""
     scope = Scope(folder, bootstrap, f"recovery-{people}")
     scope.produce(consents(5000))
-    filled = populate(scope, people)
+    populate(scope, min(people, ORIGINALS))
+    clone(scope.state / scope.book.scope, max(0, people // ORIGINALS - 1))
     with Watch(scope) as watch, Load(scope, rate, 5000, 120):
         worker = scope.start()
         if watch.first_after(time.time(), 60) is None:
             raise RuntimeError("no trigger within a minute")
-        time.sleep(10)
+        checkpoint = checkpoint_bytes(scope, 20)
         worker.kill()
         worker.wait()
         killed = time.time()
         worker = scope.start()
-        took = watch.first_after(killed, 60)
+        took = watch.first_after(killed, 180)
+        used = _processor_time(worker.pid)
         time.sleep(10)
         worker.send_signal(signal.SIGTERM)
         worker.wait(60)
@@ -81,11 +90,41 @@ def recovery(folder: Path, bootstrap: str, people: int, rate: int = 2000) -> dic
     return {
         "customers": people,
         "kill_to_first_new_trigger_s": None if took is None else round(took, 2),
+        "of_that_worker_cpu_s": round(used, 2),
+        "checkpoint_mb_per_epoch": checkpoint,
         "snapshot_pause_ms": timings["pauses_ms"],
         "resident_mb": timings["resident_mb"],
-        "resident_mb_while_filling": filled["resident_mb"],
         "state_mb": round(sum(f.stat().st_size for f in scope.state.rglob("live/*")) / 1e6),
     }
+
+
+def checkpoint_bytes(scope: Scope, seconds: float) -> list[float]:
+    """MB of files that each epoch's checkpoints, of all steps together, added to those before."""
+    root = scope.state / scope.book.scope
+    seen: dict[str, int] = {}  # inode -> the epoch that it came with
+    added: list[float] = []
+    cut = -1
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        newest = max((at for at, _, _ in checkpoints(root / "resolve")), default=-1)
+        if newest == cut:
+            time.sleep(0.05)
+            continue
+        cut, new = newest, 0
+        time.sleep(0.3)  # the shards follow
+        for file in root.glob("*/ckpt-*/*"):
+            with suppress(FileNotFoundError):
+                about = file.stat()
+                if seen.setdefault(str(about.st_ino), cut) == cut:
+                    new += about.st_size
+        added.append(round(new / 1e6, 2))
+    return added[1:]
+
+
+def _processor_time(pid: int) -> float:
+    """Seconds, user and system, of a process that runs."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _first(person: int, at: int) -> bytes:

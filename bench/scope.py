@@ -64,10 +64,10 @@ class Scope:
     def finish(self) -> None:
         topics.finish(self.book, self.bootstrap)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self, module: str = "flows.cli", workers: int = 1) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", "run", "--config", str(self.config), "--brokers",
-             self.bootstrap, "--state", str(self.state)],
+            [sys.executable, "-m", module, "run", "--config", str(self.config), "--brokers",
+             self.bootstrap, "--state", str(self.state), "--workers", str(workers)],
             env={**os.environ, "ONCUE_TIMINGS": str(self.timings)},
         )  # fmt: skip
 
