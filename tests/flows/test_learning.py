@@ -13,11 +13,13 @@ from flows import topics as making
 from flows.kafka import KafkaTrouble
 from operators import playbook
 from operators.churn import published
-from schemas.churn import Metrics
+from schemas.churn import Example, Metrics
 from tests.brokers import EmbeddedBroker
+from tests.events import track
 from tests.flows.running import Record, Scope, committed
 from tests.operators.churn.people import examples, shop
 from tests.operators.intent.people import examples as visits
+from tests.program import until
 
 Maker = Callable[..., Scope]
 
@@ -122,3 +124,42 @@ def test_an_operator_lists_shows_promotes_and_rolls_back(learning: Scope, tmp_pa
     promoted, back = [line.split("\t") for line in ask(learning, "list").splitlines()][-2:]
     assert promoted[2] == "logistic"
     assert back[-1] == f"an operator rolled back to version {versions[0]}"
+
+
+LOOP = """
+intent:
+  on: [Order Completed]
+  signals: {looks: [Product Viewed], adds: [Product Added], checkouts: [Checkout Started]}
+  horizon: 1h
+"""
+
+
+def test_what_is_scored_is_learnt_from_and_what_is_learnt_scores(scoped: Maker, mock: EmbeddedBroker) -> None:
+    """The whole way round: visits, labels an hour later, a model, and a visit that it scores."""
+    scope = scoped(mock, topics=False, cut_events="20")  # labels that one cut brings are known at once
+    scope.config.write_text(scope.config.read_text() + LOOP)
+    making.create(playbook.load(scope.config.read_text()), mock.bootstrap)
+    visitors = 140
+    scope.send(*(it for number in range(visitors) for it in visit(number)))
+    run = scope.run()
+    labels = scope.await_records("intent-examples", visitors - 20, run)
+    known = [msgspec.json.decode(it.raw, type=Example) for it in labels]
+    assert {example.label for example in known} == {True, False}
+    assert {example.version for example in known} == {0}
+    learn(scope)
+    newest = max(published.read(it.raw).version for it in models(scope, "intent") if it.raw)
+    scope.send(*visit(visitors + 1))
+
+    def scored() -> bool:
+        found = scope.known(f"anonymous_id:v{visitors + 1}", run)
+        return found is not None and found["scores"]["intent_model"] == newest
+
+    until(scored, "a score by the newest model")
+    assert run.stop() == 0, run.said
+
+
+def visit(number: int) -> list[bytes]:
+    """Of a visitor five minutes after the one before: two looks, and of every third an order."""
+    who, at = {"anonymous": f"v{number}"}, number * 5
+    looks = [track("Product Viewed", at + n, product_id="p1", **who) for n in range(2)]
+    return looks if number % 3 else [*looks, track("Order Completed", at + 3, order_id="o", total=9, **who)]

@@ -118,8 +118,8 @@ def test_the_learner_emits_the_rest_of_the_table(learning: Scope) -> None:
     )  # fmt: skip
     port = Port(program)
     until(lambda: not emitted("learn") - families(port), "every metric")
-    assert port.value("oncue_model_champion", oncue_model="recursive") == 1
-    assert 0 < port.value("oncue_model_auc_ratio", oncue_model="recursive") <= 1
+    assert port.value("oncue_model_champion", oncue_subject="churn", oncue_model="recursive") == 1
+    assert 0 < port.value("oncue_model_auc_ratio", oncue_subject="churn", oncue_model="recursive") <= 1
     until(lambda: port.ask("/readyz")[0] == 200, "ready")
     assert program.stop() == 0, program.said
 

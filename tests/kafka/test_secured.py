@@ -22,7 +22,7 @@ from flows import topics as making
 from operators import playbook as playbooks
 from tests.conftest import or_skipped
 from tests.flows.running import ENGINE, PLAYBOOK
-from tests.flows.test_learning import CHURN
+from tests.flows.test_learning import FORETOLD
 from tests.flows.test_run import LATER, STORY
 from tests.program import PATIENCE, Program, until
 
@@ -79,7 +79,7 @@ class Shop:
         engine = ", ".join(f"{key}: {value}" for key, value in ENGINE.items())
         self.config.write_text(
             PLAYBOOK.format(scope=scope, sources="web: {}", reference="prices: {}", wait="15m", engine=engine)
-            + CHURN
+            + FORETOLD
         )
         self.book = playbooks.load(self.config.read_text())
         self._programs: list[Program] = []
@@ -133,7 +133,8 @@ def test_each_part_does_its_work_with_what_the_page_allows_it(shop: Shop) -> Non
     lines = shop.folder / "events.jsonl"
     lines.write_bytes(b"\n".join((*STORY, LATER)) + b"\n")
     shop.ask(shop.user("a sender"), "produce", lines, "--topic", shop.book.inputs[-1])
-    runner, operator = shop.user("run", "run with `churn` in the playbook"), shop.user("operator")
+    sections = "run with `churn` in the playbook", "run with `intent` in the playbook", "run with either"
+    runner, operator = shop.user("run", *sections), shop.user("operator")
     shop.ask(operator, "finish", *config)
 
     run = shop.oncue(runner, "run", *config, "--state", shop.folder / "state", "--workers", 2)

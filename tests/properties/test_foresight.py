@@ -6,8 +6,10 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.churn import Example
 from tests import models
 from tests.events import event
+from tests.outcome import Outcome
 from tests.properties.logs import Log, law, logs
 from tests.simulate import Models, Simulation, arrivals, replay
 
@@ -30,15 +32,20 @@ def _blank(raw: bytes) -> bytes:
     return orjson.dumps(page | {"timestamp": orjson.loads(raw)["timestamp"]})
 
 
+def labelled(outcome: Outcome) -> dict[str, Example]:
+    """Of both subjects."""
+    return outcome.examples | outcome.visits
+
+
 @law
-@given(logs(), st.integers(0, 20))
+@given(logs(), st.integers(0, 40))
 def test_no_fact_of_an_example_is_of_after_its_scoring_time(log: Log, which: int) -> None:
-    found = replay(log.playbook, log.inputs, log.steps).examples
+    found = labelled(replay(log.playbook, log.inputs, log.steps))
     if not found:
         return
     id, example = sorted(found.items())[which % len(found)]
     past = until(log, example.at)
-    same = replay(past.playbook, past.inputs, past.steps).examples[id]
+    same = labelled(replay(past.playbook, past.inputs, past.steps))[id]
     assert (same.facts, same.score, same.segment) == (example.facts, example.score, example.segment)
 
 
@@ -58,16 +65,35 @@ def test_labels_come_a_horizon_after_the_score_for_both_kinds_alike(log: Log) ->
             assert all(time <= record.part("core").last_seen for time in part.bought.times)
 
 
+@law
+@given(logs())
+def test_labels_of_visits_come_a_horizon_after_the_score_and_need_an_order(log: Log) -> None:
+    outcome = replay(log.playbook, log.inputs, log.steps)
+    horizon = log.playbook.foretold["intent"].definition.horizon
+    end = log.steps[-1].watermark
+    for example in outcome.visits.values():
+        assert example.known_at == example.at + horizon <= end
+        orders = outcome.customers[outcome.survivor(example.customer)].part("intent").orders
+        assert orders or not example.label
+    for record in outcome.customers.values():
+        if record.has("intent"):
+            part, last = record.part("intent"), record.part("core").last_seen
+            assert all(one.at + horizon > end for one in part.waiting)
+            assert all(visit.start <= visit.end <= last for visit in part.visits)
+            assert sum(part.totals.values()) >= sum(sum(visit.counts.values()) for visit in part.visits)
+
+
 @st.composite
 def published(draw: st.DrawFn, log: Log) -> Models:
     """Some models, each in a cut; also one that comes twice, is older, or cannot be read."""
-    definition = log.playbook.foretold["churn"].definition
     found: dict[int, list[tuple[int, bytes]]] = {}
-    cuts = draw(st.lists(st.integers(1, len(log.steps)), max_size=3))
+    cuts = draw(st.lists(st.integers(1, len(log.steps)), max_size=5))
     for offset, number in enumerate(sorted(cuts)):
         version = draw(st.integers(1, 4))
         bias = 2.0 if version % 2 else -1.0  # what is above and below every threshold
-        good = models.linear(definition, version, bias, recency=0.3)
+        subject = draw(st.sampled_from(["churn", "intent"]))
+        definition = log.playbook.foretold[subject].definition
+        good = models.linear(definition, version, bias, recency=0.3, visit_events=0.3)
         raw = draw(st.sampled_from([good, good, b"{}", b""]))
         found.setdefault(number, []).append((offset, raw))
     return found
