@@ -4,13 +4,16 @@
 
 DIR has, itself or in folders, `online_retail.csv.gz` (UCI Online Retail), `CDNOW_master.txt` and
 `online_shoppers_intention.csv` (purchase intent, see `bench/intent.py`); files of --file are in one of the
-first two formats.
+first two formats, which their first line tells, and may be gzipped.
 
-At each snapshot all customers seen so far are scored; the label, no purchase within the horizon, reaches the
-learner a horizon later, and nothing is known earlier. `auc` is the mean of the AUCs of the
+At each snapshot all customers seen so far are scored, by the model that was published last: the champion as
+it was then, which has seen the labels up to the snapshot before. The label, no purchase within the horizon,
+reaches the learner a horizon later, and nothing is known earlier. `auc` is the mean of the AUCs of the
 last 30 % of the snapshots, `auc_pooled` that of all their scores together, `ece` the calibration error
 (10 bins) of the last third. The one-line rules go by recency or by the number of purchases alone.
-`gain_interval`: 95 % of 500 bootstraps over customers of the gain over the better rule.
+`gain_interval`: 95 % of 500 bootstraps over customers of the gain over the better rule. `learn_us` is the
+processor time of a label, judging and learning of all contestants together, `champion_us` that of the first
+champion and the rule alone, over the first ALONE labels, which `champion_labels_per_second` follows from.
 """
 
 from __future__ import annotations
@@ -18,9 +21,10 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
+import itertools
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +34,7 @@ import numpy as np
 
 from bench import intent
 from bench.judging import auc, calibration_error
-from operators.churn import customer, scoring
+from operators.churn import customer, published, scoring
 from operators.churn.customer import Churn
 from operators.churn.definition import Definition
 from operators.churn.learner import Course, Learner
@@ -38,6 +42,7 @@ from operators.churn.statistics import DAY
 from schemas.churn import Example
 
 MORE = ("items", "products", "returns")
+ALONE = 50_000
 
 
 class Deal(NamedTuple):
@@ -58,13 +63,19 @@ class Task(NamedTuple):
 
 def deals(path: Path) -> list[Deal]:
     """Purchases and returns in order of time, from a file in either format."""
-    found = _cdnow(path) if path.suffix == ".txt" else _online_retail(path)
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8", errors="replace", newline="") as file:
+        head = file.readline()
+        lines = itertools.chain([head], file)
+        found = list(_online_retail(lines) if "InvoiceNo" in head else _cdnow(lines))
+    if not found:
+        raise SystemExit(f"{path} has no purchase in the format of CDNOW_master.txt or of online_retail.csv")
     return sorted(found, key=lambda deal: (deal.at, deal.customer))
 
 
-def _cdnow(path: Path) -> Iterator[Deal]:
+def _cdnow(lines: Iterable[str]) -> Iterator[Deal]:
     """customer, date (YYYYMMDD), units, dollars; separated by blanks."""
-    for line in path.read_text().splitlines():
+    for line in lines:
         words = line.split()
         if len(words) == 4 and words[1].isdigit():
             at = datetime.strptime(words[1], "%Y%m%d").replace(tzinfo=UTC)
@@ -74,18 +85,16 @@ def _cdnow(path: Path) -> Iterator[Deal]:
             )  # fmt: skip
 
 
-def _online_retail(path: Path) -> Iterator[Deal]:
+def _online_retail(lines: Iterable[str]) -> Iterator[Deal]:
     """Invoice lines; one with a C before its number is a return. Lines without a customer do not count."""
     invoices: dict[tuple[str, str], list[Any]] = {}
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as lines:
-        for row in csv.DictReader(lines):
-            if row["CustomerID"]:
-                key = row["InvoiceNo"], row["CustomerID"]
-                about = invoices.setdefault(key, [row["InvoiceDate"], 0.0, 0, set()])
-                about[1] += float(row["Quantity"]) * float(row["UnitPrice"])
-                about[2] += int(row["Quantity"])
-                about[3].add(row["StockCode"])
+    for row in csv.DictReader(lines):
+        if row["CustomerID"]:
+            key = row["InvoiceNo"], row["CustomerID"]
+            about = invoices.setdefault(key, [row["InvoiceDate"], 0.0, 0, set()])
+            about[1] += float(row["Quantity"]) * float(row["UnitPrice"])
+            about[2] += int(row["Quantity"])
+            about[3].add(row["StockCode"])
     for (invoice, who), (when, value, items, products) in invoices.items():
         at = datetime.fromisoformat(when).replace(tzinfo=UTC)
         yield Deal(
@@ -136,9 +145,8 @@ def run(task: Task, kinds: tuple[str, ...]) -> dict[str, Any]:
         on=frozenset({"purchase"}), value="", horizon=horizon, every=step, apart=step, more=MORE
     )
     shop = Shop(definition)
-    learner = Learner(
-        Course(definition.inputs, horizon, task.name, version("river"), kinds=kinds, champion=kinds[0])
-    )
+    course = Course(definition.inputs, horizon, task.name, version("river"), kinds=kinds, champion=kinds[0])
+    learner = Learner(course)
     rows: list[Example] = []
     spent = {"score": 0.0, "learn": 0.0}
     scores = place = 0
@@ -147,7 +155,10 @@ def run(task: Task, kinds: tuple[str, ...]) -> dict[str, Any]:
     at = log[0].at // DAY * DAY
     events: list[str] = []
 
+    scorer = scoring.rule(len(MORE))
+
     def learn(until: int) -> None:
+        nonlocal scorer
         known = shop.known(until)
         began = time.process_time()
         for example in known:
@@ -155,6 +166,8 @@ def run(task: Task, kinds: tuple[str, ...]) -> dict[str, Any]:
             for out in learner.apply(len(rows), example):
                 if out.metrics is not None:
                     events.extend(out.metrics.events)
+                if out.model is not None:
+                    scorer = published.scorer(out.model, task.name, definition.inputs)
         spent["learn"] += time.process_time() - began
 
     while at + step <= end:
@@ -163,7 +176,6 @@ def run(task: Task, kinds: tuple[str, ...]) -> dict[str, Any]:
             shop.take(log[place])
             place += 1
         learn(at)
-        scorer = learner.export()[learner.race.champion] if learner.labels else scoring.rule(len(MORE))
         began = time.process_time()
         shop.score(at, scorer)
         spent["score"] += time.process_time() - began
@@ -182,7 +194,17 @@ def run(task: Task, kinds: tuple[str, ...]) -> dict[str, Any]:
         },
         "score_us": round(spent["score"] / scores * 1e6, 1),
         "learn_us": round(spent["learn"] / max(1, len(rows)) * 1e6, 1),
+        **alone(rows[:ALONE], course._replace(kinds=kinds[:1])),
     }
+
+
+def alone(rows: list[Example], course: Course) -> dict[str, float]:
+    learner = Learner(course)
+    began = time.process_time()
+    for offset, example in enumerate(rows):
+        learner.apply(offset, example)
+    each = (time.process_time() - began) / max(1, len(rows))
+    return {"champion_us": round(each * 1e6, 1), "champion_labels_per_second": round(1 / each)}
 
 
 def judge(rows: list[Example]) -> dict[str, Any]:

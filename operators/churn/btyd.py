@@ -1,27 +1,29 @@
 """Buy till you die: how many purchases to expect of a customer who may have left unannounced.
 
-BG/NBD: Fader, Hardie and Lee, "Counting Your Customers" the Easy Way, Marketing Science 24 (2005).
-Purchases follow a Poisson process whose rate is gamma(r, alpha) over customers; after each purchase a
+MBG/NBD: Batislam, Denizel and Filiztekin, International Journal of Research in Marketing 24 (2007). It is the
+BG/NBD of Fader, Hardie and Lee, "Counting Your Customers" the Easy Way, Marketing Science 24 (2005), but
+somebody may leave after their first purchase, too; with BG/NBD who has bought once counts as alive for
+ever. Purchases follow a Poisson process whose rate is gamma(r, alpha) over customers; after each purchase a
 customer leaves with a probability that is beta(a, b) over customers. A customer is (x, t_x, T): repeat
 purchases, time from the first to the last of them, time since the first, all times in one unit.
 
 Gamma-gamma: Fader and Hardie, The Gamma-Gamma Model of Monetary Value (2013). A customer's purchases
 are worth nu / (q - 1) times p on average, where nu is gamma(q, gamma) over customers.
-
-That a customer is still alive (p_alive) is no use alone: who has bought once counts as alive for ever.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from math import exp, log
 from typing import NamedTuple
 
 ENOUGH = 1e-10  # a series ends with a term smaller than this
 MOST_TERMS = 2_000
+LARGEST = 60.0  # log-odds of having left: beyond any that a float tells from certainty
 
 
 class Purchasing(NamedTuple):
-    """Parameters of the BG/NBD model; alpha is in the unit of time."""
+    """Parameters of the MBG/NBD model; alpha is in the unit of time."""
 
     r: float
     alpha: float
@@ -38,22 +40,31 @@ class Spending(NamedTuple):
 
 
 def alive(model: Purchasing, x: float, t_x: float, T: float) -> float:
-    """Probability that the customer has not left; 1 without a repeat purchase.
+    """Probability that the customer has not left.
 
-    >>> round(alive(Purchasing(0.243, 4.414, 0.793, 2.426), 2, 30.43, 38.86), 2)
+    >>> round(alive(Purchasing(0.243, 4.414, 0.793, 1.426), 2, 30.43, 38.86), 2)
     0.73
     """
-    if x <= 0:
-        return 1.0
     r, alpha, a, b = model
-    left: float = a / (b + x - 1) * ((alpha + T) / (alpha + t_x)) ** (r + x)
-    return 1 / (1 + left)
+    silent = (r + x) * log((alpha + T) / (alpha + t_x))
+    return 1 / (1 + a / (b + x) * exp(silent if silent < LARGEST else LARGEST))
+
+
+def comes_back(model: Purchasing, x: float, t_x: float, T: float, t: float) -> float:
+    """Probability of a purchase in the next `t`: of being there, and of not happening to be silent."""
+    r, alpha, a, b = model
+    rate, seen = r + x, alpha + T
+    silent = rate * log(seen / (alpha + t_x))
+    gone = a / (b + x) * exp(silent if silent < LARGEST else LARGEST)
+    return (1 - exp(rate * log(seen / (seen + t)))) / (1 + gone)
 
 
 def expected_purchases(model: Purchasing, x: float, t_x: float, T: float, t: float) -> float:
-    """Purchases to expect in the next `t` (equation 10 of the paper, whose example this is).
+    """Purchases to expect in the next `t`.
 
-    >>> round(expected_purchases(Purchasing(0.243, 4.414, 0.793, 2.426), 2, 30.43, 38.86, 39), 3)
+    With b less by one it is equation 10 of the BG/NBD paper, whose example this is.
+
+    >>> round(expected_purchases(Purchasing(0.243, 4.414, 0.793, 1.426), 2, 30.43, 38.86, 39), 3)
     1.226
     """
     return _if_alive(model, x, T, t) * alive(model, x, t_x, T)
@@ -68,9 +79,9 @@ def _if_alive(model: Purchasing, x: float, T: float, t: float) -> float:
         a = 1 + 1e-6
     z = t / (alpha + T + t)
     # The paper's 2F1 after Euler's transformation: no factor that overflows with many purchases.
-    series = hypergeometric(a + b - 1 - r, a - 1, a + b + x - 1, z)
+    series = hypergeometric(a + b - r, a - 1, a + b + x, z)
     reached: float = 1 - (1 - z) ** (a - 1) * series
-    return (a + b + x - 1) / (a - 1) * reached
+    return (a + b + x) / (a - 1) * reached
 
 
 def hypergeometric(a: float, b: float, c: float, z: float) -> float:

@@ -85,10 +85,9 @@ class CurvedLogistic:
         self.first = []
 
     def _empty(self) -> RecursiveLogistic:
-        model = RecursiveLogistic(_names(self.size + len(self.bends) + len(self.crosses)), PRIOR)
-        crossed = 1 + self.size + len(self.bends)  # after the base rate
-        np.fill_diagonal(model.covariance[crossed:, crossed:], CROSS)
-        return model
+        plain = self.size + len(self.bends)
+        prior = np.array([PRIOR] * plain + [CROSS] * len(self.crosses))
+        return RecursiveLogistic(_names(plain + len(self.crosses)), prior)
 
     def _places(self) -> None:
         self._bent = np.array([place for place, _ in self.bends], dtype=int)

@@ -24,13 +24,14 @@ from operators.churn.scoring import Scorer
 from operators.churn.statistics import Statistics
 from schemas.churn import Example
 
-CHANGE = 0.01  # a score that moved less has the reasons it had: to find them takes as long as the score
+CHANGE = 0.01  # a score that moved less has the reasons and the outlook it had: they take as long as it
 
 
 class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
     """The probability that the customer churns, as of `at` (ms), why, and by which model (0: the rule
     for as long as there is none). `expected_*`: within the horizon; money in major units. `value_rank`: the
-    share of customers of whom less value is expected, -1 where the model does not know it."""
+    share of customers of whom less value is expected, -1 where the model does not know it. All but `at`
+    and `probability` are of the moment that the record's `explained` is of."""
 
     at: int
     probability: float
@@ -79,6 +80,7 @@ def happened(churn: Churn, at: int, deal: Deal, definition: Definition) -> bool:
 def bought(churn: Churn, at: int, value: int, definition: Definition) -> None:
     """A purchase of `value` (minor units) at `at` (ms)."""
     statistics.add(churn.bought, at, value)
+    churn.explained = -1.0
     pending.mark(churn.waiting, (at,), definition.horizon)
 
 
@@ -115,23 +117,28 @@ def score(
     """Score the customer `owner` as of `at`, which is not before anything in their record: the caller
     takes the later of the due time and the newest event applied. Raises ValueError otherwise, because the
     snapshot would hold what its scoring time could not know."""
-    if at < churn.bought.latest[0]:
-        raise ValueError(f"a score as of {at} would use a purchase of {churn.bought.latest[0]}")
-    facts = vector.facts(churn.bought, at, definition.horizon, more)
-    inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
-    risk = scorer.score(inputs)
+    purchases = churn.bought
+    if at < purchases.latest[0]:
+        raise ValueError(f"a score as of {at} would use a purchase of {purchases.latest[0]}")
+    horizon = definition.horizon
+    facts = vector.facts(purchases, at, horizon, more)
+    inputs = vector.inputs(facts, scorer.fitted, horizon)
+    risk, version = scorer.score(inputs), scorer.version
     old = churn.scored
-    if old is None or abs(risk - churn.explained) >= CHANGE or scorer.version != old.version:
-        why = _reasons(definition.more).of(scorer.function, inputs)
-        churn.explained = risk
+    if old is not None and version == old.version and -CHANGE < risk - churn.explained < CHANGE:
+        found = Score(
+            at, risk, old.reasons, version, old.expected_purchases, old.expected_value,
+            old.next_purchase_at, old.value_rank,
+        )  # fmt: skip
     else:
-        why = old.reasons
-    expected = vector.outlook(facts, inputs, scorer.fitted, at)
-    rank = values.rank(scorer.values, expected.value)
+        why = _reasons(definition.more).of(scorer.function, inputs)
+        outlook = vector.outlook(facts, scorer.fitted, at, horizon)
+        found = Score(at, risk, why, version, *outlook, values.rank(scorer.values, outlook.value))
+        churn.explained = risk
+    churn.scored = found
     churn.asked = False
-    found = churn.scored = Score(at, risk, why, scorer.version, *expected, rank)
     if churn.snapshot_at < 0 or at >= churn.snapshot_at + definition.apart:
-        churn.waiting.append(pending.snapshot(at, owner, facts, risk, scorer.version))
+        churn.waiting.append(pending.snapshot(at, owner, facts, risk, version))
         churn.snapshot_at = at
     return found
 

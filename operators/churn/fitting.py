@@ -1,6 +1,6 @@
-"""Fitting the populations of BG/NBD and gamma-gamma to a sample of customers, by maximum likelihood.
+"""Fitting the populations of MBG/NBD and gamma-gamma to a sample of customers, by maximum likelihood.
 
-A sample of 2,000 customers takes 20 to 50 ms (BG/NBD) and 100 to 200 ms (gamma-gamma).
+A sample of 2,000 customers takes 20 to 50 ms (MBG/NBD) and 100 to 200 ms (gamma-gamma).
 """
 
 from __future__ import annotations
@@ -18,19 +18,14 @@ Numbers = np.ndarray
 def fit_purchasing(customers: Sequence[tuple[float, float, float]], start: Purchasing) -> Purchasing:
     """Maximum likelihood from (x, t_x, T) of each customer, searched from `start`."""
     x, t_x, T = np.asarray(customers, dtype=float).T
-    repeats = x > 0
     lgamma = _table(math.lgamma, x)
 
     def loss(logs: Numbers) -> float:
         r, alpha, a, b = np.exp(logs)
         one = lgamma(r) - math.lgamma(r) + r * math.log(alpha)
-        two = math.lgamma(a + b) - math.lgamma(b) + lgamma(b) - lgamma(a + b)
+        two = math.lgamma(a + b) - math.lgamma(b) + lgamma(b + 1) - lgamma(a + b + 1)
         three = -(r + x) * np.log(alpha + T)
-        four = np.where(
-            repeats,
-            math.log(a) - np.log(np.maximum(b + x - 1, 1e-9)) - (r + x) * np.log(alpha + t_x),
-            -np.inf,
-        )
+        four = math.log(a) - np.log(b + x) - (r + x) * np.log(alpha + t_x)
         # A weak prior keeps a sample without leavers, or without repeats, from running to infinity.
         prior = 0.01 * float(np.sum((logs - np.log([0.5, 30.0, 1.0, 3.0])) ** 2))
         return prior - float(np.mean(one + two + np.logaddexp(three, four)))

@@ -16,7 +16,7 @@ from operators.churn.learner import Course, Learner, State
 from operators.churn.published import Incompatible
 from operators.churn.subject import CHURN, Subject
 
-FORMAT = 2  # raised with every change of `State` or of a contestant
+FORMAT = 3  # raised with every change of `State` or of a contestant
 
 
 class Frozen(msgspec.Struct, array_like=True):

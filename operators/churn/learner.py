@@ -129,8 +129,15 @@ class Learner:
         self.next = offset + 1
         if isinstance(record, Command):
             return self._command(record)
-        out = self._pass(record.known_at) if record.known_at > self.now else []
         inputs = self.subject.inputs(record.facts, self.fitted, self.course.horizon)
+        if len(inputs) != len(self.course.names):
+            raise ValueError(f"{len(record.facts)} facts: of another definition")
+        if record.known_at > self.now:
+            fitted, out = self.fitted, self._pass(record.known_at)
+            if self.fitted is not fitted:
+                inputs = self.subject.refit(inputs, record.facts, self.fitted, self.course.horizon)
+        else:
+            out = []
         why = self._test(record, inputs)
         self._learn(record, inputs)
         if why is not None:

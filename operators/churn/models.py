@@ -23,6 +23,7 @@ import numpy as np
 from operators.churn.curved import CurvedLogistic, Kept
 from operators.churn.recursive import RecursiveLogistic, Weights
 from operators.churn.scoring import Function, Linear, Mean, Node, Trees
+from operators.churn.vector import SILENCE
 
 SEED = 7  # of what River draws in its bootstraps: the same examples give the same model
 
@@ -59,7 +60,7 @@ class Rivers:
 
 class Recursive:
     def __init__(self, names: tuple[str, ...]) -> None:
-        self.model = RecursiveLogistic(names)
+        self.model = RecursiveLogistic(names, start=dict.fromkeys({SILENCE} & {*names}, 1.0))
 
     def learn(self, x: dict[str, float], row: np.ndarray, label: bool) -> None:
         self.model.learn(row, label)

@@ -214,7 +214,9 @@ class Scorer(NamedTuple):
 
 
 def probability(odds: float) -> float:
-    return 1 / (1 + exp(-max(-30.0, min(30.0, odds))))
+    if odds > 30.0 or odds < -30.0:
+        odds = 30.0 if odds > 0 else -30.0
+    return 1 / (1 + exp(-odds))
 
 
 def rule(more: int = 0) -> Scorer:

@@ -2,7 +2,7 @@
 
 Counts, sums, the earliest and the latest, and the newest KEPT times as a sorted list. The newest of a
 union are the newest of the newest of both, so two customers merge as if they had been one from the
-start, in any order. Everything about gaps, trends and BG/NBD's (x, t_x, T) is derived from these.
+start, in any order. Everything about gaps, trends and MBG/NBD's (x, t_x, T) is derived from these.
 """
 
 from __future__ import annotations

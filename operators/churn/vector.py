@@ -2,7 +2,7 @@
 
 `facts` is the snapshot that waits for its label. It holds nothing of any model, so that every model,
 also one that did not exist yet, can be fed with it. `inputs` turns it into the numbers of one model,
-with the BG/NBD and gamma-gamma parameters that belong to that model. Nearly all are logarithms: counts,
+with the MBG/NBD and gamma-gamma parameters that belong to that model. Nearly all are logarithms: counts,
 money and times are skewed, and a model that is linear in logarithms compares ratios.
 
 Facts and inputs have a fixed order, given by FACTS and INPUTS; what the playbook adds follows at the end
@@ -11,17 +11,18 @@ of both, in its order.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from math import exp, expm1, log, log1p, sqrt
+from math import exp, log, log1p, sqrt
 from typing import NamedTuple
 
-from operators.churn.btyd import Purchasing, Spending, expected_purchases, expected_spend
+from operators.churn.btyd import Purchasing, Spending, comes_back, expected_purchases, expected_spend
 from operators.churn.statistics import DAY, Statistics
 
-FOUR_MONTHS = 120 * DAY
+YEAR = 360 * DAY
 FACTS = (
     "recency", "purchases", "days_with_purchase", "first_to_last", "tenure", "spent", "last_value",
-    "gap_mean", "gap_spread", "weight_13d", "weight_40d", "weight_120d", "same_season",
+    "gap_mean", "gap_spread", "weight_13d", "weight_40d", "weight_120d", "days_360d", "same_season",
 )  # fmt: skip
 
 # name -> in words: (when it raises the risk by being large, by being small)
@@ -43,17 +44,19 @@ INPUTS = {
     "burst": ("bought in the last two weeks", "not bought in the last two weeks"),
     "rate": ("buys often for the time known", "buys rarely for the time known"),
     "same_season": ("bought at this time of last year", "did not buy at this time of last year"),
-    "expected_purchases": ("many purchases to expect", "few purchases to expect"),
-    "expected_value": ("much spending to expect", "little spending to expect"),
+    "lasting": ("active over the last year", "inactive over the last year"),
+    "silence": ("few purchases to expect", "many purchases to expect"),
 }
 GROUPS = (  # of inputs that say nearly the same
-    ("recency", "gap_ratio", "gap_surprise", "activity", "trend", "burst"),
-    ("purchases", "purchase_days", "bought_once", "rate", "expected_purchases"),
-    ("spent", "average_value", "last_value", "expected_value"),
+    ("recency", "gap_ratio", "gap_surprise", "activity", "trend", "burst", "lasting"),
+    ("purchases", "purchase_days", "bought_once", "rate", "silence"),
+    ("spent", "average_value", "last_value"),
     ("gap_mean", "gap_spread"),
 )
-EXPECTED, WORTH = list(INPUTS).index("expected_purchases"), list(INPUTS).index("expected_value")
-FLOOR = 1e-3  # of decayed counts: what is left of a purchase after seven half-years of silence and more
+SILENCE = "silence"  # the MBG/NBD's own log-odds that somebody stays away for the horizon
+_SILENCE = list(INPUTS).index(SILENCE)
+FLOOR = 1e-3  # of decayed counts: what is left of a purchase after seven times four months of silence
+SURE = 1e-4  # of probabilities: nothing is more certain than that
 
 
 Population = tuple[float, float, float, float, float]
@@ -78,49 +81,57 @@ class Outlook(NamedTuple):
 def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] = ()) -> tuple[float, ...]:
     """FACTS and `more` at `at` (ms), from purchases up to then. Days, major units; needs one purchase.
 
-    The caller sees to it that `statistics` holds nothing later than `at`; see `customer.facts`.
+    The caller sees to it that `statistics` holds nothing later than `at`; see `customer.score`.
     """
-    newest = statistics.latest[0]
-    first = statistics.first
-    times = statistics.times
+    newest, last = statistics.latest
+    first, count, times = statistics.first, statistics.count, statistics.times
     day = times[0] // DAY
-    days, gaps, squares, seasonal = 1, 0, 0, 0
+    days, gaps, squares = 1, 0, 0
     weeks = month = season = 0.0
-    last_year = at - 365 * DAY
+    year = exp((times[0] - at) / YEAR)
     for time in times:
+        # One exponential and its powers: a third of the time of four.
+        weight = exp((time - at) / YEAR)
         gap = time // DAY - day
         if gap:
             days += 1
             gaps += gap
             squares += gap * gap
             day += gap
-        weight = exp((time - at) / FOUR_MONTHS)
-        cube = weight * weight * weight  # one exponential and its powers: half the time of three
+            year += weight
+        weight *= weight * weight
         season += weight
-        month += cube
-        weeks += cube * cube * cube
-        if last_year <= time < last_year + horizon:
-            seasonal += 1
+        weight *= weight * weight
+        month += weight
+        weeks += weight * weight * weight
     mean = spread = 0.0
-    count = 1.0
+    of_all = 1.0
     if gaps:
         mean = gaps / (days - 1)
-        spread = sqrt(max(0.0, squares / (days - 1) - mean * mean))
+        variance = squares / (days - 1) - mean * mean
+        spread = sqrt(variance) if variance > 0 else 0.0
         # Of purchases older than the times kept, as many are taken to share a day as of the newer ones.
-        count = days * (statistics.count / len(times))
+        of_all = days * (count / len(times))
+    seasonal, last_year = 0, at - 365 * DAY
+    if first < last_year + horizon:
+        seasonal = bisect_left(times, last_year + horizon) - bisect_left(times, last_year)
     return (
-        (at - newest) / DAY, float(statistics.count), count, (newest - first) / DAY, (at - first) / DAY,
-        statistics.total / 100, statistics.latest[1] / 100, mean, spread, weeks, month, season,
-        float(seasonal), *more,
+        (at - newest) / DAY, float(count), of_all, (newest - first) / DAY, (at - first) / DAY,
+        statistics.total / 100, last / 100, mean, spread, weeks, month, season,
+        year, float(seasonal), *more,
     )  # fmt: skip
 
 
 def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
     """The numbers of a model, in the order of INPUTS and then of what the playbook adds."""
-    recency, purchases, days, _, tenure, spent, last, gap, spread = facts[:9]
-    weeks, month, season, seasonal, *more = facts[9:]
+    (
+        recency, purchases, days, span, tenure, spent, last, gap, spread, weeks, month, season, year,
+        seasonal, *more,
+    ) = facts  # fmt: skip
     once = days < 2
-    lasting = log(season + FLOOR)
+    ratio = 0.0 if once else log1p(recency / gap)
+    surprise = 0.0 if once else (recency - gap) / (spread + 7)
+    activity = log(season + FLOOR)
     found = [
         log1p(recency),
         log1p(purchases),
@@ -131,15 +142,16 @@ def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
         log1p(last) if last > 0 else 0.0,
         log1p(gap),
         log1p(spread),
-        0.0 if once else min(log1p(recency / gap), 3.0),
-        0.0 if once else min((recency - gap) / (spread + 7), 5.0),
+        ratio if ratio < 3.0 else 3.0,
+        surprise if surprise < 5.0 else 5.0,
         1.0 if once else 0.0,
-        lasting,
-        log(month + FLOOR) - lasting,
+        activity,
+        log(month + FLOOR) - activity,
         log1p(weeks),
         log1p(30 * days / (tenure + 90)),
         log1p(seasonal),
-        *_expected(facts, fitted, horizon),
+        log(year + FLOOR),
+        _silence(days, span, tenure, fitted, horizon),
     ]
     for value in more:
         found.append(log1p(value) if value > 0 else -log1p(-value))
@@ -147,40 +159,39 @@ def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
 
 
 def refit(inputs: Sequence[float], facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
-    """`inputs` as they are with other fitted parameters; half the time of making them anew."""
+    """`inputs` as they are with other fitted parameters; a fourth of the time of making them anew."""
     found = list(inputs)
-    found[EXPECTED], found[WORTH] = _expected(facts, fitted, horizon)
+    _, _, days, span, tenure = facts[:5]
+    found[_SILENCE] = _silence(days, span, tenure, fitted, horizon)
     return found
 
 
-def _expected(facts: Sequence[float], fitted: Fitted, horizon: int) -> tuple[float, float]:
-    _, purchases, days, span, tenure, spent = facts[:6]
-    expected = expected_purchases(
-        fitted.purchasing, days - 1, 0.0 if days < 2 else span, float(int(tenure) + 1), horizon / DAY
-    )
-    average = spent / purchases if spent > 0 else 0.0
-    worth = expected * expected_spend(fitted.spending, purchases, average)
-    return log1p(expected), log1p(worth) if worth > 0 else 0.0
+def _silence(days: float, span: float, tenure: float, fitted: Fitted, horizon: int) -> float:
+    x, t_x, age = _repeats(days, span, tenure)
+    back = comes_back(fitted.purchasing, x, t_x, age, horizon / DAY)
+    return log((1 - back + SURE) / (back + SURE))
 
 
-def outlook(facts: Sequence[float], inputs: Sequence[float], fitted: Fitted, at: int) -> Outlook:
-    """What to expect of the customer at `at` (ms) within the horizon that `inputs` were made for."""
-    recency, _, days, _, tenure, _ = facts[:6]
-    wait = (fitted.purchasing.alpha + tenure) / (fitted.purchasing.r + days - 1)  # one over their rate
-    return Outlook(expm1(inputs[EXPECTED]), expm1(inputs[WORTH]), at + int(max(1.0, wait - recency) * DAY))
+def _repeats(days: float, span: float, tenure: float) -> tuple[float, float, float]:
+    """(x, t_x, T) of MBG/NBD. Whole days, rounded up: so customers share what is expected of them."""
+    age = float(int(tenure) + 1)
+    return (0.0, 0.0, age) if days < 2 else (days - 1, span, age)
+
+
+def outlook(facts: Sequence[float], fitted: Fitted, at: int, horizon: int) -> Outlook:
+    """What to expect of the customer at `at` (ms) within the horizon (ms)."""
+    recency, purchases, days, span, tenure, spent = facts[:6]
+    x, t_x, age = _repeats(days, span, tenure)
+    expected = expected_purchases(fitted.purchasing, x, t_x, age, horizon / DAY)
+    worth = expected * expected_spend(fitted.spending, purchases, max(spent, 0.0) / purchases)
+    wait = (fitted.purchasing.alpha + tenure) / (fitted.purchasing.r + x)  # one over their rate
+    return Outlook(expected, worth, at + int(max(1.0, wait - recency) * DAY))
 
 
 def population(facts: Sequence[float]) -> Population:
     """What the populations are fitted to: (x, t_x, T) and (purchases, their mean value)."""
     _, purchases, days, span, tenure, spent = facts[:6]
-    once = days < 2
-    return (
-        0.0 if once else days - 1,
-        0.0 if once else span,
-        float(int(tenure) + 1),
-        purchases,
-        max(spent, 0.0) / purchases,
-    )
+    return *_repeats(days, span, tenure), purchases, max(spent, 0.0) / purchases
 
 
 def words(more: Sequence[str] = ()) -> dict[str, tuple[str, str]]:

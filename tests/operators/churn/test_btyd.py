@@ -1,13 +1,15 @@
 """Against the figures of the papers."""
 
+import numpy as np
 import pytest
 
-from operators.churn.btyd import Purchasing, Spending, alive, expected_purchases, expected_spend
+from operators.churn.btyd import Purchasing, Spending, alive, comes_back, expected_purchases, expected_spend
 from operators.churn.fitting import fit_purchasing, fit_spending
 from operators.churn.statistics import DAY
 from tests.operators.churn.people import shop
 
-CDNOW = Purchasing(0.243, 4.414, 0.793, 2.426)  # Fader, Hardie and Lee 2005, table 2; weeks
+# Fader, Hardie and Lee 2005, table 2; weeks. Their b, less the one by which the models differ.
+CDNOW = Purchasing(0.243, 4.414, 0.793, 1.426)
 
 
 def test_expected_purchases_are_those_of_the_papers_example() -> None:
@@ -15,13 +17,30 @@ def test_expected_purchases_are_those_of_the_papers_example() -> None:
     assert expected_purchases(CDNOW, 2, 30.43, 38.86, 39) == pytest.approx(1.226, abs=5e-4)
 
 
-def test_who_bought_once_counts_as_alive_for_ever_so_it_is_no_use_alone() -> None:
-    assert alive(CDNOW, 0, 0, 1_000) == 1
+@pytest.mark.parametrize(("x", "t_x", "T", "t"), [(0, 0, 10, 5), (2, 30.43, 38.86, 39), (9, 12, 60, 4)])
+def test_who_comes_back_is_the_mean_over_all_customers_it_could_be(
+    x: float, t_x: float, T: float, t: float
+) -> None:
+    model = Purchasing(1.7, 9.0, 1.6, 2.2)
+    rate, leaves = np.meshgrid(np.linspace(1e-6, 3, 3_000), np.linspace(1e-6, 1 - 1e-6, 500))
+    prior = rate ** (model.r - 1) * np.exp(-model.alpha * rate)
+    prior *= leaves ** (model.a - 1) * (1 - leaves) ** (model.b - 1)
+    there = prior * rate**x * (1 - leaves) ** (x + 1) * np.exp(-rate * T)
+    seen = there + prior * rate**x * (1 - leaves) ** x * leaves * np.exp(-rate * t_x)
+    assert alive(model, x, t_x, T) == pytest.approx(there.sum() / seen.sum(), rel=1e-3)
+    back = (there * (1 - np.exp(-rate * t))).sum() / seen.sum()
+    assert comes_back(model, x, t_x, T, t) == pytest.approx(back, rel=1e-3)
+
+
+def test_who_bought_once_may_have_left() -> None:
+    assert alive(CDNOW, 0, 0, 10) > alive(CDNOW, 0, 0, 1_000) > 0
     assert expected_purchases(CDNOW, 0, 0, 1_000, 39) < 0.05
 
 
 def test_many_purchases_do_not_overflow() -> None:
-    assert 0 < expected_purchases(Purchasing(0.68, 57, 0.32, 6.5), 20_000, 364, 365, 60) < 10_000
+    model = Purchasing(0.68, 57, 0.32, 6.5)
+    assert 0 < expected_purchases(model, 20_000, 364, 365, 60) < 10_000
+    assert comes_back(model, 20_000, 10, 365, 60) == pytest.approx(0.0)
 
 
 def test_a_parameter_of_one_is_the_limit_of_its_neighbours() -> None:
@@ -41,7 +60,7 @@ def test_a_fit_finds_what_more_likely_customers_have() -> None:
     idle = [(0.0, 0.0, 100.0), (1.0, 20.0, 100.0), (0.0, 0.0, 100.0)] * 20
     start = Purchasing(0.5, 30.0, 1.0, 3.0)
     busy, calm = fit_purchasing(eager, start), fit_purchasing(idle, start)
-    assert busy.r / busy.alpha > 5 * calm.r / calm.alpha
+    assert expected_purchases(busy, 8, 90, 100, 30) > 20 * expected_purchases(calm, 0, 0, 100, 30)
     small = fit_spending([(3.0, 10.0), (5.0, 12.0), (2.0, 9.0)] * 20, Spending(6, 4, 15))
     assert 8 < expected_spend(small, 0, 0.0) < 14
 
