@@ -78,6 +78,24 @@ def test_an_order_before_the_score_or_after_the_horizon_is_no_answer() -> None:
     assert [example.label for example in visitor.examples(one, 3 * DAY, SHOP)] == [False]
 
 
+def test_with_the_visit_as_horizon_only_an_order_of_the_same_visit_counts() -> None:
+    shop = SHOP._replace(visit=True, horizon=4 * HOUR)
+
+    def label(*seen: int, order: int) -> bool:
+        one = who((0, "looks"))
+        visitor.score(one, "ann", 0, (), RULE, shop)
+        for at in seen:
+            visitor.saw(one, at, "looks", shop)
+        visitor.ordered(one, order, shop)
+        (example,) = visitor.examples(one, 4 * HOUR, shop)
+        return example.label
+
+    assert label(order=20 * MINUTE)
+    assert label(20 * MINUTE, 40 * MINUTE, order=HOUR)
+    assert not label(order=HOUR), "the visit had ended"
+    assert not label(50 * MINUTE, order=HOUR), "of the next visit"
+
+
 def test_snapshots_are_apart_and_a_score_never_looks_back() -> None:
     one = who((0, "looks"))
     for minute in range(12):
