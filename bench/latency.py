@@ -18,6 +18,7 @@ from state.store import checkpoints
 
 PEOPLE = 20_000
 ORIGINALS = 20_000  # customers that are made by events; all others are copies of them
+PATIENCE = 180.0  # seconds until the first trigger
 WARM = 8.0  # seconds at the start that do not count
 
 
@@ -74,14 +75,15 @@ def recovery(folder: Path, bootstrap: str, people: int, rate: int = 2000) -> dic
     clone(scope.state / scope.book.scope, max(0, people // ORIGINALS - 1))
     with Watch(scope) as watch, Load(scope, rate, 5000, 120):
         worker = scope.start()
-        if watch.first_after(time.time(), 60) is None:
-            raise RuntimeError("no trigger within a minute")
+        if watch.first_after(time.time(), PATIENCE) is None:
+            worker.kill()
+            raise RuntimeError(f"no trigger within {PATIENCE:.0f} s")
         checkpoint = checkpoint_bytes(scope, 20)
         worker.kill()
         worker.wait()
         killed = time.time()
         worker = scope.start()
-        took = watch.first_after(killed, 180)
+        took = watch.first_after(killed, PATIENCE)
         used = _processor_time(worker.pid)
         time.sleep(10)
         worker.send_signal(signal.SIGTERM)
