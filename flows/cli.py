@@ -211,16 +211,21 @@ def customer(
     at: Annotated[
         str | None, typer.Option(help="As it was then, such as 2026-03-01T12:00Z; needs history.")
     ] = None,
+    model: Annotated[
+        int | None, typer.Option(help="With --at: score by this model, not by those of their time.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Who this is and what is known, from the newest checkpoint; workers may be running."""
     root = lookup.scope_of(state, scope)
     if at is None:
+        if model is not None:
+            raise typer.BadParameter("--model needs --at")
         found = lookup.customer(root, key)
     else:
         with Remembered(root) as past:
             past.check(when := pastcmd.moment(at))
-            found = past.customer(key, when)
+            found = past.customer(key, when, model)
     if found is None:
         looked = ", ".join(lookup.names_of(key, lookup.playbook_of(root)))
         print(

@@ -220,8 +220,9 @@ def _explain(
         found = causes.get(group)
         if found is None and group in people:
             for subject in scored.get(one.rule, ()):
-                every = book.foretold[subject].definition.every
-                if scored_apart(people[group].rows, every, one.at, other[subject]):
+                definition = book.foretold[subject].definition
+                every, throttle = definition.every, definition.throttle
+                if scored_apart(people[group].rows, every, throttle, one.at, other[subject]):
                     found = Cause(MODEL, "decided from a score, which another model gave in the other run")
         if found is None and one.at > reached:
             found = Cause(END, f"one of the two had come to {reached} only when it ended")

@@ -55,6 +55,11 @@ def promote(new: Path, live: Path, brokers: str) -> str:
             f"{root} was replayed from files, whose records have no place on the topics the live run reads. "
             "Replay the topics to hand over"
         )
+    if plan.chosen:
+        raise StateError(
+            f"{root} holds only some customers (--customers); the others would be lost. Replay everybody to "
+            "hand over"
+        )
     if not plan.round and not _resume(root).finished:
         raise StateError(f"the replay in {root} has not come to its end; run the same oncue replay first")
     return _hand_over(root, scope_of(live, root.name), brokers)

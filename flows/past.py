@@ -13,9 +13,10 @@ import msgspec
 from flows import lookup, resume
 from flows.history import FOLDING, about, folder, sweep
 from flows.show import moment
-from flows.steps import META
+from flows.steps import META, MODELS
 from operators import folding, history
 from operators.asof import Past, Person
+from operators.churn import published
 from operators.facts import feature_values
 from operators.folding import Summary
 from operators.history import Happened
@@ -23,10 +24,12 @@ from operators.identity import Cluster
 from operators.rebuild import Counter, Rebuilder
 from operators.records import Record
 from operators.reference import Known
+from operators.scores import KEPT, Taken
 from state import points, reading
 from state.errors import StateError
 
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
+_taken = msgspec.msgpack.Decoder(list[Taken]).decode
 _known = msgspec.msgpack.Decoder(Known).decode
 
 FOLDED = ". What was before is folded: see history.keep in the playbook"
@@ -68,7 +71,9 @@ class Remembered:
         shards = range(self.playbook.engine.shards)
         self._graph = self._table("resolve")
         self._leaves = [self._table(folder(shard)) for shard in shards]
-        self._known = _Reference(self._table("shard-00"))
+        shard = self._table("shard-00")
+        self._known, taken = _Reference(shard), shard.get(MODELS)
+        self._models = _taken(taken) if taken else []
         began = [about(table.get(META)) for table in self._leaves]
         begun = max(-1 if it is None else it.watermark for it in began)
         self.folded = max(sweep(table.get(FOLDING)).until for table in self._leaves)
@@ -90,8 +95,10 @@ class Remembered:
                 + (ELSEWHERE if at <= self.since else "")
             )
 
-    def customer(self, key: str, at: int) -> dict[str, Any] | None:
-        """What `lookup.customer` says, as of `at` (ms); None when nobody had the key then."""
+    def customer(self, key: str, at: int, model: int | None = None) -> dict[str, Any] | None:
+        """What `lookup.customer` says, as of `at` (ms); None when nobody had the key then. Scores are of the
+        models of their time, or of the version `model`. Raises StateError when that is not kept."""
+        models = self._models if model is None else self._with(model)
         found = lookup.find(self._graph, key, self.playbook)
         if found is None:
             return None
@@ -102,16 +109,18 @@ class Remembered:
         if not mine:
             return None
         person = mine[0]
-        asked = self.playbook._replace(profiles=None, foretold={}, generations={}, later={}, hidden=set())
-        record = Rebuilder(asked, self._known).record(
+        asked = self.playbook._replace(profiles=None, generations={}, later={}, hidden=set())
+        record = Rebuilder(asked, self._known, models).record(
             person.customer, person.happened, self._beginning(person), until=at
         )
+        note = self._forget_unknown(record) if model is None else ""
         return {
             "customer": person.customer,
             "found_by": found_by,
             "identifiers": lookup.linked(person.cluster, lookup.edges_in(person.evidence)),
             "retired": sorted(person.retired),
             **lookup.described(asked, record, at, (self.root / "playbook.yaml").read_text()),
+            "scores_note": note,
         }
 
     def count(self) -> int:
@@ -136,6 +145,33 @@ class Remembered:
     def _members(self, customer: str) -> list[str]:
         raw = self._graph.get(b"c" + customer.encode())
         return _cluster(raw).members if raw else []
+
+    def _with(self, version: int) -> list[Taken]:
+        """The models, with that one for all times of its subject."""
+        kept = [published.read(raw) for _, raw in self._models]
+        found = next((it for it in kept if it.version == version), None)
+        if found is None:
+            raise StateError(
+                f"{self.root} has no model {version}: it keeps the newest {KEPT} of what its playbook "
+                f"foretells, which are {', '.join(str(it.version) for it in kept) or 'none'}"
+            )
+        others = [taken for taken, it in zip(self._models, kept, strict=True) if it.subject != found.subject]
+        (mine,) = [raw for (_, raw), it in zip(self._models, kept, strict=True) if it is found]
+        return [*others, (-1, mine)]
+
+    def _forget_unknown(self, record: Record) -> str:
+        """Take away scores that a model gave which is not kept any more; what to say about it."""
+        said = []
+        for subject in self.playbook.foretold:
+            mine = [after for after, raw in self._models if published.read(raw).subject == subject]
+            if len(mine) == KEPT and record.has(subject):
+                part = record.part(subject)
+                if part.scored is not None and part.scored.at <= mine[0]:
+                    part.scored = None
+                    said.append(
+                        f"{subject}: scored by a model from before {moment(mine[0])}, which is not kept"
+                    )
+        return "; ".join(said)
 
     def _beginning(self, person: Person) -> Record:
         return folding.beginning(person.customer, person.folded, self.playbook.kept)

@@ -70,6 +70,8 @@ def customer(found: dict[str, Any]) -> None:
         console, ("score", "value"),
         [(name, _value(found, name, value)) for name, value in found["scores"].items() if value is not None],
     )  # fmt: skip
+    if found.get("scores_note"):
+        console.print(found["scores_note"], style="dim")
     _table(
         console, ("consent", "", "since"),
         [

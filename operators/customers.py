@@ -219,6 +219,11 @@ class Customers:
                     arrived = self._intents.arrived
                     self._effects.append(effects.dead_model(place, offset, arrived, str(error), raw))
 
+    def take_up(self, record: Record) -> None:
+        """A record that was only counted so far is scored from here on."""
+        if self._foresight is not None:
+            self._foresight.take_up(record)
+
     def written(self, customers: Iterable[str]) -> None:
         """The records of these are in the store as they are now."""
         self._journal.wrote(customers)

@@ -185,14 +185,17 @@ def _version(served: list[Serving], at: int) -> int:
     return next((it.version for it in reversed(served) if at > it.after), 0)
 
 
-def scored_apart(rows: Iterable[Row], every: int, until: int, when: list[tuple[int, int]]) -> bool:
+def scored_apart(
+    rows: Iterable[Row], every: int, throttle: int, until: int, when: list[tuple[int, int]]
+) -> bool:
     """Whether the people with the events `rows` may have been scored at a moment in one of `when` and not
-    later than `until` (ms): with an event of theirs, or as long after it as they are scored again
-    (`every`; 0: never by themselves)."""
+    later than `until` (ms): up to `throttle` after an event of theirs, or again `every` so long
+    after that (0: never by themselves)."""
     for row in rows:
         for low, high in when:
-            again = max(0, -((row.at - low - 1) // every)) if every else 0
-            if low < row.at + again * every <= min(high, until):
+            again = max(0, -((row.at + throttle - low - 1) // every)) if every else 0
+            moment = row.at + again * every
+            if low < moment + throttle and moment <= min(high, until):
                 return True
     return False
 

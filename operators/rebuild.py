@@ -21,7 +21,7 @@ from operators.operations import EVENT, Operation, Pack
 from operators.playbook import Playbook
 from operators.records import Core, Record
 from operators.reference import Table
-from operators.scores import Foresight, News
+from operators.scores import Foresight, News, Taken
 from operators.timers import Timers
 
 
@@ -44,14 +44,14 @@ class _Alone(dict[str, Record]):
 
 
 class Rebuilder:
-    """Makes records again. `known`: the reference data there is."""
+    """Makes records again. `known`: the reference data there is; `models`: those that score, if any do."""
 
-    def __init__(self, playbook: Playbook, known: Table) -> None:
+    def __init__(self, playbook: Playbook, known: Table, models: Iterable[Taken] = ()) -> None:
         self._alone, self._timers = _Alone(), Timers(lambda low, high: ())
-        self._shard = self._customers(playbook, known)
+        self._shard = self._customers(playbook, known, models)
 
-    def _customers(self, playbook: Playbook, known: Table) -> Customers:
-        return Customers(playbook, 0, self._alone, self._timers, known)
+    def _customers(self, playbook: Playbook, known: Table, models: Iterable[Taken]) -> Customers:
+        return Customers(playbook, 0, self._alone, self._timers, known, models=models)
 
     def record(
         self, customer: str, found: Iterable[Happened], start: Record | None = None, until: int = -1
@@ -60,6 +60,7 @@ class Rebuilder:
         is `until` (ms). `start`: what was counted before the first of them; it is used up."""
         alone = self._alone
         alone.begin(start or Record(customer))
+        self._shard.take_up(alone[customer])
         now = -1
         for pack in _packs(customer, found):
             now = self._pass_time(customer, now, pack.before)
@@ -94,7 +95,7 @@ class Counter(Rebuilder):
     """Only counts, purchases too: asks no rule, scores nobody, tells nobody. What the playbook refuses in an
     event for the sake of a rule it refuses here, too."""
 
-    def _customers(self, playbook: Playbook, known: Table) -> Customers:
+    def _customers(self, playbook: Playbook, known: Table, models: Iterable[Taken]) -> Customers:
         return _Counting(playbook, self._alone, self._timers, known)
 
 
@@ -129,3 +130,6 @@ class _Counted(Foresight):
     ) -> None:  # fmt: skip
         for subject, what in news:
             self.scores[subject].note(record, at, what)
+
+    def take_up(self, record: Record) -> None:
+        """Nobody is scored here either."""

@@ -60,6 +60,11 @@ class Foresight:
         for subject, what in news:
             self.scores[subject].event(intents, record, core, what, at, message, before)
 
+    def take_up(self, record: Record) -> None:
+        """What scores are made of was counted, and nobody was scored yet."""
+        for scores in self.scores.values():
+            scores.take_up(record)
+
     def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
         """Two customers are one since an event at `at`; the scores there are are of one half."""
         for scores in self.scores.values():
@@ -129,6 +134,10 @@ class Scores:
         if not record.has(self._subject) and not self._of.begins(what):
             return None
         return self._of.happened(record.part(self._subject), at, what, self._definition)
+
+    def take_up(self, record: Record) -> None:
+        if record.has(self._subject):
+            self._plan(record.part("core"), record.part(self._subject))
 
     def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
         if record.has(self._subject):

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import orjson
 import pytest
 
+from flows import handover
 from flows import plan as planning
 from schemas import topics
+from state.errors import StateError
 from tests.brokers import EmbeddedBroker
 from tests.events import consent, event, track
 from tests.flows.collector import Port
@@ -174,6 +176,8 @@ def test_some_customers_are_rebuilt_with_everything_that_is_connected_with_them(
     )
     assert one["identifiers"] == other["identifiers"]
     assert one["customer"] == other["customer"]
+    with pytest.raises(StateError, match="only some customers"):
+        handover.promote(shop.folder / "some", shop.state, shop.broker.bootstrap)
     chosen.write_text("nobody-at-all\n")
     unknown = replay(shop, "unknown", "--customers", chosen)
     assert unknown.wait() == 2

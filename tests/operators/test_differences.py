@@ -114,9 +114,10 @@ def test_only_who_was_scored_while_the_models_differed_was_decided_on_by_another
     other = apart([Serving(100, 1)], [Serving(160, 1)])
     assert other == [(100, 160)]
     ann, every = [Row(WEB, 0, 80)], 50
-    assert scored_apart(ann, every, until=130, when=other), "scored again at 130"
-    assert not scored_apart(ann, every, until=129, when=other)
-    assert not scored_apart(ann, every=100, until=500, when=other), "scored at 80 and 180"
-    assert scored_apart([Row(WEB, 0, 160)], every, until=160, when=other)
-    assert not scored_apart([Row(WEB, 0, 161)], every, until=500, when=other)
+    assert scored_apart(ann, every, 0, until=130, when=other), "scored again at 130"
+    assert not scored_apart(ann, every, 0, until=129, when=other)
+    assert scored_apart(ann, 1000, 30, until=129, when=other), "scored 30 later, because of one before"
+    assert not scored_apart(ann, 100, 0, until=500, when=other), "scored at 80 and 180"
+    assert scored_apart([Row(WEB, 0, 160)], every, 0, until=160, when=other)
+    assert not scored_apart([Row(WEB, 0, 161)], every, 0, until=500, when=other)
     assert apart([Serving(100, 1)], [Serving(100, 1)]) == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from operators import folding, records
 from operators.asof import Past
+from operators.churn.customer import Churn
 from operators.facts import feature_values
 from operators.identity import customer_id
 from operators.playbook import Playbook
@@ -19,6 +20,7 @@ from operators.records import Record
 from tests.events import MINUTE, at
 from tests.leaves import Remembering
 from tests.properties.logs import UNLIMITED, Log, law, logs
+from tests.properties.test_foresight import published
 from tests.properties.test_laws import DAYS, known, returns
 from tests.simulate import Inputs, Step, arrivals, replay
 
@@ -146,6 +148,24 @@ def test_what_is_folded_counts_as_if_it_were_still_there(
             about = person.cluster, set(person.evidence), sorted(person.retired)
             kept[person.customer] = [about, *counted(book, made, asked)]
         assert found == kept
+
+
+@settings(law, max_examples=law.max_examples // 2)
+@given(logs(), st.data())
+def test_scores_are_those_that_the_models_of_their_time_gave(log: Log, data: st.DataObject) -> None:
+    """Of whoever was never merged; a merge asks for a score that one customer would not have got."""
+    models = data.draw(published(log))
+    simulation = Remembering(log.playbook, sorted_topics(log), models=models)
+    for step in log.steps:
+        simulation.cut(step)
+    outcome, end = simulation.finish().outcome(), simulation.front.watermark
+    taken = simulation.shards[0].customers.models
+    for customer, members in simulation.members(outcome).items():
+        if customer not in outcome.identities.values():
+            rebuilder = Rebuilder(log.playbook, {}, taken)
+            made = rebuilder.record(customer, simulation.happened(members), until=end)
+            live: Churn = outcome.customers[customer].part("churn")
+            assert made.part("churn").scored == live.scored
 
 
 @law
