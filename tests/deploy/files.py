@@ -32,7 +32,7 @@ def schema(name: str) -> Any:
 def overlay(name: str, component: str = "") -> dict[tuple[str, str], Any]:
     """What kustomize makes of an overlay, and of a component in it, by kind and name."""
     if shutil.which("kubectl") is None:
-        pytest.skip("no kubectl on PATH, which builds the overlays")
+        pytest.skip("no kubectl on PATH, which builds the overlays (Debian: kubernetes-client)")
     with TemporaryDirectory() as copy:
         shutil.copytree(DEPLOY / "kubernetes", copy, dirs_exist_ok=True)
         folder = Path(copy) / "overlays" / name

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from flows import security
+from flows import security, supervise
+from flows.playbooks import retail
+from operators import playbook
 from tests.deploy.files import DEPLOY, ROOT, accepts, load, overlay, schema
 
 KUBERNETES = schema("kubernetes-1.37")
@@ -35,10 +37,6 @@ def manifests() -> Iterator[Path]:
 @pytest.mark.parametrize("file", list(manifests()), ids=lambda file: file.stem)
 def test_each_manifest_is_as_kubernetes_wants_it(file: Path) -> None:
     manifest = load(file)
-    if file.parent.name == "base" and manifest["kind"] == "StatefulSet":
-        labels = {"app.kubernetes.io/name": "oncue"}  # kustomize adds them
-        manifest["spec"]["selector"] = {"matchLabels": labels}
-        manifest["spec"]["template"]["metadata"]["labels"] = labels
     check_kind(manifest)
 
 
@@ -86,8 +84,56 @@ def test_a_pod_that_backs_up_is_told_where_and_may_go_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["one", "three"])
-def test_a_pod_may_do_no_more_than_it_needs(name: str) -> None:
+def test_the_learner_is_connected_and_watched_as_the_workers_are_and_is_none(name: str) -> None:
+    """What looks for the pods of a scope does not find it; a disruption budget without a selector protects
+    nobody."""
+    built = overlay(name, "learner")
+    for manifest in built.values():
+        check_kind(manifest)
+    oncue, other = (built[it]["spec"] for it in (("StatefulSet", "oncue"), ("Deployment", "oncue-learner")))
+    (worker,), (learner,) = (it["template"]["spec"]["containers"] for it in (oncue, other))
+    accepts(learner["args"])
+    for same in ("image", "env", "startupProbe", "livenessProbe", "readinessProbe", "volumeMounts"):
+        assert learner[same] == worker[same], same
+    for selector in (
+        oncue["selector"]["matchLabels"],
+        built["Service", "oncue"]["spec"]["selector"],
+        built["PodDisruptionBudget", "oncue"]["spec"]["selector"]["matchLabels"],
+        *(
+            it["labelSelector"]["matchLabels"]
+            for it in oncue["template"]["spec"].get("topologySpreadConstraints", [])
+        ),
+    ):
+        assert selector.items() <= oncue["template"]["metadata"]["labels"].items()
+        assert not selector.items() <= other["template"]["metadata"]["labels"].items()
+
+
+@pytest.mark.parametrize("name", ["one", "three"])
+def test_a_pod_asks_for_what_its_workers_need_and_gets_the_time_to_stop(name: str) -> None:
+    """docs/sizing.md: for each worker a core, half a core for snapshots, 1.5 GB and a limit of twice that."""
     pod = overlay(name)["StatefulSet", "oncue"]["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    workers = max([1, *(int(it.split("=")[1]) for it in container["args"] if it.startswith("--workers="))])
+    given = container["resources"]
+    assert _quantity(given["requests"]["cpu"]) >= 1.5 * workers
+    assert _quantity(given["requests"]["memory"]) >= 1.5e9 * workers
+    assert _quantity(given["limits"]["memory"]) >= 3e9 * workers
+    assert "cpu" not in given["limits"]
+    epoch = playbook.load(retail()).times.epoch / 1000
+    assert pod["terminationGracePeriodSeconds"] > supervise.PATIENCE + epoch
+
+
+def _quantity(text: str) -> float:
+    """As Kubernetes writes it: 1500m, 2, 3Gi."""
+    units = {"m": 1e-3, "Mi": 2.0**20, "Gi": 2.0**30}
+    unit = next((it for it in units if text.endswith(it)), "")
+    return float(text.removesuffix(unit)) * units.get(unit, 1.0)
+
+
+@pytest.mark.parametrize("kind", ["StatefulSet", "Deployment"])
+@pytest.mark.parametrize("name", ["one", "three"])
+def test_a_pod_may_do_no_more_than_it_needs(name: str, kind: str) -> None:
+    pod = {it["kind"]: it for it in overlay(name, "learner").values()}[kind]["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"] is True
     assert pod["automountServiceAccountToken"] is False
     for container in pod["containers"]:
@@ -100,6 +146,12 @@ def test_a_pod_may_do_no_more_than_it_needs(name: str) -> None:
         assert "memory" in container["resources"]["limits"]
         secret = [it["name"] for it in container["env"] if "PASSWORD" in it["name"]]
         assert secret == ["ONCUE_KAFKA_SASL_PASSWORD_FILE"]  # a file, never a variable
+
+
+@pytest.mark.parametrize("component", ["backup", "learner"])
+def test_a_component_is_made_where_the_rest_is(component: str) -> None:
+    for (kind, name), manifest in overlay("one", component).items():
+        assert kind == "Namespace" or manifest["metadata"]["namespace"] == "oncue", (kind, name)
 
 
 def test_three_pods_know_each_other() -> None:
@@ -140,7 +192,7 @@ def test_the_compose_file_is_as_its_specification_wants_it() -> None:
 
 def test_the_compose_file_runs_commands_and_mounts_files_that_are_there() -> None:
     found = load(DEPLOY / "compose.yaml")
-    for name in ("topics", "oncue"):
+    for name in ("topics", "oncue", "learner"):
         accepts([_plain(word) for word in found["services"][name]["command"]])
     for service in found["services"].values():
         for volume in service.get("volumes", []):

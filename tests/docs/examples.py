@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +24,20 @@ from operators.identity import customer_id
 from tests.events import RETAIL, START, at, event, run
 from tests.outcome import Outcome
 
+ROOT = Path(__file__).parents[2]
 BEFORE = "scope: shop\nsources: {web: {}}\nidentifiers: {user_id: {}, email: {}, anonymous_id: {}}\n"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.S | re.M)
 _TIME = re.compile(r"(?:\+(\d+)d )?(\d\d):(\d\d)(?: |$)")
 _WHO = re.compile(r"(\w*)(?:\((\w+)\))?$")
+
+
+def shim(folder: Path) -> Path:
+    """Make a folder with the program under the name that its users know, for a PATH."""
+    oncue = folder / ".venv" / "bin" / "oncue"
+    oncue.parent.mkdir(parents=True)
+    oncue.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m flows.cli "$@"\n')
+    oncue.chmod(0o755)
+    return oncue.parent
 
 
 class Example(NamedTuple):

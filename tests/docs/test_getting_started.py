@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 from tests.brokers import Broker
-from tests.docs.examples import blocks
+from tests.docs.examples import ROOT, blocks, shim
 from tests.program import PATIENCE, until
 
-ROOT = Path(__file__).parents[2]
 FILES = {"yaml": "my.yaml", "json": "events.jsonl", "python": "mend.py"}
 
 
 def test_every_command_of_the_page_does_what_it_says(mock: Broker, tmp_path: Path) -> None:
-    (tmp_path / ".venv" / "bin").mkdir(parents=True)
-    oncue = tmp_path / ".venv" / "bin" / "oncue"
-    oncue.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m flows.cli "$@"\n')
-    oncue.chmod(0o755)
+    shim(tmp_path)
     run: subprocess.Popen[bytes] | None = None
     log = (tmp_path / "run.log").open("wb")
     try:

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import (
     AclBinding,
@@ -19,6 +21,7 @@ from confluent_kafka.admin import (
 
 from deploy.kafka.secured import SecuredKafkaBroker
 from flows import topics as making
+from flows.cli import app
 from operators import playbook as playbooks
 from tests.conftest import or_skipped
 from tests.flows.running import ENGINE, PLAYBOOK
@@ -39,6 +42,21 @@ KINDS = {
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafkaBroker]:
     with or_skipped(SecuredKafkaBroker(tmp_path_factory.mktemp("certificates"))) as broker:
         yield broker
+
+
+def test_the_page_says_which_part_every_command_is_that_talks_to_kafka() -> None:
+    table = PAGE.read_text().split("<!-- commands -->")[1].split("<!-- end -->")[0]
+    cells = [line.split("|")[1] for line in table.strip().splitlines()[2:]]
+    named = {it.removesuffix(" --brokers") for cell in cells for it in re.findall(r"`([^`]+)`", cell)}
+    assert named == set(commands(typer.main.get_command(app)))
+
+
+def commands(command: Any, name: str = "") -> Iterator[str]:
+    """The names of those that take --brokers."""
+    for word, child in getattr(command, "commands", {}).items():
+        yield from commands(child, f"{name} {word}".strip())
+    if any("--brokers" in option.opts for option in command.params):
+        yield name
 
 
 def rows() -> Iterator[tuple[str, str, list[str], list[str]]]:
@@ -146,10 +164,20 @@ def test_each_part_does_its_work_with_what_the_page_allows_it(shop: Shop) -> Non
     assert "cart_abandoned" in shop.ask(operator, "tail", f"{shop.scope}.triggers", "--once")
     assert "balanced" in shop.ask(operator, "ledger", *config)
     assert committed(shop.broker, f"oncue-{shop.scope}", f"{shop.scope}.web") == len(STORY) + 1
+    assert "cart_abandoned" in shop.ask(operator, "customer", "ann", "--state", shop.folder / "state")
+    shop.ask(shop.user("learn"), "learn", *config, "--state", shop.folder / "learner", "--once")
+    shop.ask(shop.user("models"), "models", "list", *config)
+    shop.ask(shop.user("choice of models"), "models", "promote", *config, "logistic")
+    replaying = shop.user("replay", "replay with `--compare`")
+    shop.ask(replaying, "replay", *config, "--state", shop.folder / "again", "--compare")
+    rehearsed = shop.ask(shop.user("rehearse"), "rehearse", shop.config, "--against", shop.config)
+    assert "could not be removed" not in rehearsed
+    promoting = shop.user("promote")
+    live = ("--live", shop.folder / "state")
+    shop.ask(promoting, "promote", shop.folder / "again", *live)
+    shop.ask(promoting, "promote", "--undo", *live)
     sender = shop.user("replay of dead letters")
     assert "1 sent again" in shop.ask(sender, "dead-letters", "replay", *config, "--yes")
-    shop.ask(shop.user("learn"), "learn", *config, "--state", shop.folder / "learner", "--once")
-    shop.ask(shop.user("replay"), "replay", *config, "--state", shop.folder / "again")
 
 
 def committed(broker: SecuredKafkaBroker, group: str, topic: str) -> int:
