@@ -78,12 +78,15 @@ def produce(scope: Scope, count: int, people: int, followed: int) -> None:
 class Run:
     """One worker at work."""
 
-    def __init__(self, scope: Scope, root: Path, options: list[str], more: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, scope: Scope, root: Path, options: list[str], more: dict[str, str], log: Path,
+        module: str = "flows.cli",
+    ) -> None:  # fmt: skip
         self._scope, self._log, self._watched = scope, log, bool(options)
         self._scraped = time.monotonic()
         with log.open("wb") as out:
             self._worker = subprocess.Popen(
-                [sys.executable, "-m", "flows.cli", "run", "--config", str(scope.config), "--brokers",
+                [sys.executable, "-m", module, "run", "--config", str(scope.config), "--brokers",
                  scope.bootstrap, "--state", str(scope.state), *options],
                 cwd=root, stdout=out, stderr=out,
                 env={**os.environ, "PYTHONPATH": str(root), "ONCUE_TIMINGS": str(scope.timings), **more},

@@ -21,6 +21,7 @@ FOREIGN = {  # of Prometheus itself, the kubelet and cAdvisor
 }  # fmt: skip
 VARIABLES = {"$__rate_interval": "5m", "$scope": "shop"}
 RULES = DEPLOY / "prometheus" / "alerts.yaml"
+WHEN = Path(__file__).with_name("alerts.test.yaml")
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 
 
@@ -97,9 +98,20 @@ def test_each_metric_is_on_a_dashboard_or_in_an_alert_or_left_out_on_purpose() -
     assert {name for name in names if name not in text} == left_out
 
 
-def test_prometheus_itself_takes_the_rules() -> None:
+@pytest.mark.parametrize("words", [("check", "rules", RULES), ("test", "rules", WHEN)], ids=["form", "when"])
+def test_prometheus_itself_takes_the_rules_and_fires_them_when_it_should(words: tuple[Any, ...]) -> None:
     program = shutil.which("promtool")
     if program is None:
         pytest.skip("no promtool on PATH (Debian: the package prometheus)")
-    done = subprocess.run([program, "check", "rules", RULES], capture_output=True, text=True, check=False)
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_that_pages_was_seen_to_fire() -> None:
+    seen = {
+        it["alertname"]
+        for case in load(WHEN)["tests"]
+        for it in case["alert_rule_test"]
+        if "exp_alerts" in it
+    }
+    assert {rule["alert"] for rule in alerts() if rule["labels"]["severity"] == "page"} <= seen
