@@ -167,7 +167,7 @@ def test_each_part_does_its_work_with_what_the_page_allows_it(shop: Shop) -> Non
     assert "cart_abandoned" in shop.ask(operator, "customer", "ann", "--state", shop.folder / "state")
     shop.ask(shop.user("learn"), "learn", *config, "--state", shop.folder / "learner", "--once")
     shop.ask(shop.user("models"), "models", "list", *config)
-    shop.ask(shop.user("choice of models"), "models", "promote", *config, "logistic")
+    shop.ask(shop.user("choice of models"), "models", "promote", *config, "logistic", "--subject", "churn")
     replaying = shop.user("replay", "replay with `--compare`")
     shop.ask(replaying, "replay", *config, "--state", shop.folder / "again", "--compare")
     rehearsed = shop.ask(shop.user("rehearse"), "rehearse", shop.config, "--against", shop.config)
