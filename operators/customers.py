@@ -223,6 +223,7 @@ class Customers:
         """A record that was only counted so far is scored from here on."""
         if self._foresight is not None:
             self._foresight.take_up(record)
+            self._timers.set(record.id, -1, alarm_of(record.part("core")))
 
     def written(self, customers: Iterable[str]) -> None:
         """The records of these are in the store as they are now."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from flows.lookup import customer, scope_of
+from flows.past import Remembered
+from state.errors import StateError
 from tests.brokers import EmbeddedBroker, RealBroker
 from tests.crash.harness import Feed, Scope, Story, kill_again_and_again
 from tests.crash.traffic import Message, traffic
@@ -55,6 +57,26 @@ def test_killed_eight_times_it_loses_nothing_and_repeats_nothing(shop: Scope) ->
     again = exact(shop, 12_000)
     assert (again.outputs, again.cuts) == (first.outputs, first.cuts)
     everybody_is_found(shop)
+    scored_as_then(shop)
+
+
+def scored_as_then(shop: Scope) -> None:
+    """By the model that served, or by the one that is asked for."""
+    with Remembered(scope_of(shop.state)) as past:
+        live = [it for n in range(50) if (it := customer(past.root, f"u{n}")) and it["scores"]["churn_model"]]
+        same = 0
+        for one in live:
+            key = one["identifiers"][0]["key"]
+            then = past.customer(key, past.until)
+            assert then is not None
+            same += then["scores"]["churn_model"] == one["scores"]["churn_model"]
+        assert same > 0.8 * len(live) > 5, "a merge, and what was folded, may have asked for other scores"
+        version = live[0]["scores"]["churn_model"]
+        asked = past.customer(key, past.until, model=version)
+        assert asked is not None
+        assert asked["scores"]["churn_model"] == version
+        with pytest.raises(StateError, match="has no model 7: it keeps the newest 32"):
+            past.customer(key, past.until, model=7)
 
 
 def everybody_is_found(shop: Scope) -> None:
