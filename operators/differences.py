@@ -172,11 +172,13 @@ def apart(live: list[Serving], replay: list[Serving]) -> list[tuple[int, int]]:
 
     >>> apart([Serving(10, 1), Serving(30, 2)], [Serving(10, 1), Serving(20, 2)])
     [(20, 30)]
+    >>> apart([], [])
+    []
     """
     moments = sorted({it.after for it in (*live, *replay)})
     return [
         (low, high)
-        for low, high in zip(moments, [*moments[1:], NEVER], strict=True)
+        for low, high in zip(moments, [*moments, NEVER][1:], strict=True)
         if _version(live, low + 1) != _version(replay, low + 1)
     ]
 

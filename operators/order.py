@@ -238,7 +238,9 @@ class Front:
         if self.held <= most:
             return NEVER
         busy = [queue for queue in self.waiting[: self.inputs] if queue]
-        share = max(1, most // max(1, len(busy)))
+        if not busy:  # all that waits is internal
+            return NEVER
+        share = max(1, most // len(busy))
         limit = min((queue[share][0] for queue in busy if len(queue) > share), default=NEVER)
         return max(limit, min(queue[0][0] for queue in busy))  # a late event must not stop everything
 

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,7 +59,7 @@ def families(port: Port) -> set[str]:
 
 
 def test_a_run_emits_every_metric_of_the_table_and_nothing_else(
-    scoped: Maker, mock: EmbeddedBroker, collector: Collector
+    scoped: Maker, mock: EmbeddedBroker, collector: Collector, tmp_path: Path
 ) -> None:
     """And its traces follow an event to the trigger that it caused, and log lines name the trace."""
     scope = scoped(mock)
@@ -68,7 +69,7 @@ def test_a_run_emits_every_metric_of_the_table_and_nothing_else(
     )
     scope.send(b'{"type": "track"', traceparent=INBOUND)
     scope.send(LATER, traceparent=UNSAMPLED)
-    run = scope.run("--telemetry-port", 0, "--log-format", "json")
+    run = scope.run("--telemetry-port", 0, "--log-format", "json", "--backup", tmp_path / "copies")
     port = Port(run)
     trigger = scope.await_records("triggers", 1, run)[0]
     scope.send(ORDERED)

@@ -57,6 +57,15 @@ def test_proof_of_idleness_is_worth_nothing_once_something_has_arrived() -> None
     assert take(mine)[1] == 10
 
 
+def test_more_internal_records_than_a_cut_should_hold_come_with_the_next_one() -> None:
+    mine = front()
+    for offset in range(5):
+        arrive(mine, 2, offset, INTERNAL_TIME)
+    cut = mine.propose(7, most=3)
+    assert cut is not None
+    assert cut.events == 5
+
+
 def test_time_does_not_go_back_for_a_late_event() -> None:
     mine = front()
     arrive(mine, 0, 0, 30)
