@@ -19,10 +19,10 @@ from typing import NamedTuple
 from operators.churn.btyd import Purchasing, Spending, comes_back, expected_purchases, expected_spend
 from operators.churn.statistics import DAY, Statistics
 
-YEAR = 360 * DAY
+FOUR_MONTHS = 120 * DAY
 FACTS = (
     "recency", "purchases", "days_with_purchase", "first_to_last", "tenure", "spent", "last_value",
-    "gap_mean", "gap_spread", "weight_13d", "weight_40d", "weight_120d", "days_360d", "same_season",
+    "gap_mean", "gap_spread", "weight_13d", "weight_40d", "weight_120d", "same_season",
 )  # fmt: skip
 
 # name -> in words: (when it raises the risk by being large, by being small)
@@ -44,11 +44,10 @@ INPUTS = {
     "burst": ("bought in the last two weeks", "not bought in the last two weeks"),
     "rate": ("buys often for the time known", "buys rarely for the time known"),
     "same_season": ("bought at this time of last year", "did not buy at this time of last year"),
-    "lasting": ("active over the last year", "inactive over the last year"),
     "silence": ("few purchases to expect", "many purchases to expect"),
 }
 GROUPS = (  # of inputs that say nearly the same
-    ("recency", "gap_ratio", "gap_surprise", "activity", "trend", "burst", "lasting"),
+    ("recency", "gap_ratio", "gap_surprise", "activity", "trend", "burst"),
     ("purchases", "purchase_days", "bought_once", "rate", "silence"),
     ("spent", "average_value", "last_value"),
     ("gap_mean", "gap_spread"),
@@ -88,18 +87,15 @@ def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] =
     day = times[0] // DAY
     days, gaps, squares = 1, 0, 0
     weeks = month = season = 0.0
-    year = exp((times[0] - at) / YEAR)
     for time in times:
-        # One exponential and its powers: a third of the time of four.
-        weight = exp((time - at) / YEAR)
+        # One exponential and its powers: half the time of three.
+        weight = exp((time - at) / FOUR_MONTHS)
         gap = time // DAY - day
         if gap:
             days += 1
             gaps += gap
             squares += gap * gap
             day += gap
-            year += weight
-        weight *= weight * weight
         season += weight
         weight *= weight * weight
         month += weight
@@ -118,15 +114,15 @@ def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] =
     return (
         (at - newest) / DAY, float(count), of_all, (newest - first) / DAY, (at - first) / DAY,
         statistics.total / 100, last / 100, mean, spread, weeks, month, season,
-        year, float(seasonal), *more,
+        float(seasonal), *more,
     )  # fmt: skip
 
 
 def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
     """The numbers of a model, in the order of INPUTS and then of what the playbook adds."""
     (
-        recency, purchases, days, span, tenure, spent, last, gap, spread, weeks, month, season, year,
-        seasonal, *more,
+        recency, purchases, days, span, tenure, spent, last, gap, spread, weeks, month, season, seasonal,
+        *more,
     ) = facts  # fmt: skip
     once = days < 2
     ratio = 0.0 if once else log1p(recency / gap)
@@ -150,7 +146,6 @@ def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
         log1p(weeks),
         log1p(30 * days / (tenure + 90)),
         log1p(seasonal),
-        log(year + FLOOR),
         _silence(days, span, tenure, fitted, horizon),
     ]
     for value in more:

@@ -27,7 +27,6 @@ def plain(log_: list[tuple[int, int]], at: int, horizon: int) -> dict[str, float
     """By the definitions, from all purchases: slow, and nothing is shared."""
     times = sorted(time for time, _ in log_)
     days = sorted({time // DAY for time in times})
-    firsts = [min(time for time in times if time // DAY == day) for day in days]
     gaps = [b - a for a, b in pairwise(days)]
     spent = sum(value for _, value in log_) / 100
     last = max(log_)[1] / 100
@@ -61,7 +60,6 @@ def plain(log_: list[tuple[int, int]], at: int, horizon: int) -> dict[str, float
         "burst": log1p(decayed(40 / 3)),
         "rate": log1p(30 * len(days) / (tenure + 90)),
         "same_season": log1p(sum(at - 365 * DAY <= time < at - 365 * DAY + horizon for time in times)),
-        "lasting": log(sum(exp((first - at) / (360 * DAY)) for first in firsts) + 1e-3),
         "silence": log((1 - back + 1e-4) / (back + 1e-4)),
     }
 
