@@ -142,6 +142,8 @@ class KafkaBroker:
     def pause(self) -> None:
         """Freeze the process: connections stay open and nothing answers."""
         self._signal(signal.SIGSTOP)
+        if self._process is not None:  # a busy machine takes its time
+            os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
