@@ -48,13 +48,13 @@ def killed(story: Story, kills: int) -> None:
 @pytest.mark.parametrize("shop", ["history: {keep: 15s}"], indirect=True)
 def test_killed_eight_times_it_loses_nothing_and_repeats_nothing(shop: Scope) -> None:
     """And its history, with what was folded of it, makes everybody again."""
-    story = kill_again_and_again(shop, traffic(12_000, seed=1), kills=8, seed=1)
+    story = kill_again_and_again(shop, traffic(8_000, seed=1), kills=8, seed=1)
     killed(story, 8)
-    first = exact(shop, 12_000)
+    first = exact(shop, 8_000)
     assert min(first.folded, first.kept) > 1_000
     assert first.incarnations >= story.kills - story.rushed
     shop.complete()  # what has ended ends again at once, and adds nothing
-    again = exact(shop, 12_000)
+    again = exact(shop, 8_000)
     assert (again.outputs, again.cuts) == (first.outputs, first.cuts)
     everybody_is_found(shop)
     scored_as_then(shop)
