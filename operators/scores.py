@@ -92,7 +92,6 @@ class Scores:
         self._definition: Definition = definition
         self._grace = playbook.times.grace
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
-        self._more = definition.more
         self._rule: Scorer = definition.subject.rule(len(definition.inputs))
         self._scorers: list[tuple[int, Scorer]] = []
 
@@ -175,8 +174,8 @@ class Scores:
 
     def _score(self, record: Record, part: Any, at: int) -> Any:
         more: list[float] = []
-        if self._more:
-            values = feature_values(self._playbook, record, self._more, at).values()
+        if names := self._definition.more:
+            values = feature_values(self._playbook, record, names, at).values()
             more = [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
         return self._of.score(part, record.id, at, more, self.scorer(at), self._definition)
 

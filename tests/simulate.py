@@ -414,6 +414,14 @@ class Simulation:
             self._run(cut, ())
         self._repeating = False
 
+    def crashing(self, steps: Iterable[Step], customer: str) -> Iterator[Record]:
+        """Run these, each with a crash behind it; the record of `customer` each time."""
+        for step in steps:
+            self.cut(step)
+            self.crash(self.snapshot())
+            (record,) = (shard.store[customer] for shard in self.shards if customer in shard.store)
+            yield record
+
     def outcome(self) -> Outcome:
         for shard in self.shards:
             shard.write()

@@ -137,9 +137,7 @@ def score(
         churn.explained = risk
     churn.scored = found
     churn.asked = False
-    if churn.snapshot_at < 0 or at >= churn.snapshot_at + definition.apart:
-        churn.waiting.append(pending.snapshot(at, owner, facts, risk, version))
-        churn.snapshot_at = at
+    pending.leave(churn, at, owner, facts, risk, version, definition.apart)
     return found
 
 
@@ -158,9 +156,5 @@ def merge(mine: Churn, theirs: Churn, definition: Definition) -> None:
     times = (mine.bought.times, theirs.bought.times)
     pending.merge(mine.waiting, theirs.waiting, times, definition.horizon)
     statistics.merge(mine.bought, theirs.bought)
-    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
-    mine.told = max(mine.told, theirs.told)
-    mine.explained = -1.0
+    pending.merge_scored(mine, theirs)
     mine.asked = mine.asked or theirs.asked
-    scores = [one for one in (mine.scored, theirs.scored) if one is not None]
-    mine.scored = max(scores, default=None)

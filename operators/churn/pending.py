@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from struct import pack, unpack
+from typing import Any, Protocol
 
 import msgspec
 
@@ -29,6 +30,34 @@ class Snapshot(msgspec.Struct, array_like=True, gc=False, order=True):
     score: float
     version: int
     back: bool = False
+
+
+class Scored(Protocol):
+    """What the parts of all that is foretold have in common. `scored`: the newest score, they compare by
+    time; `snapshot_at`: of the newest snapshot; `told`, `explained`: probabilities, -1 for none."""
+
+    waiting: list[Snapshot]
+    scored: Any
+    snapshot_at: int
+    told: float
+    explained: float
+
+
+def leave(
+    part: Scored, at: int, owner: str, facts: tuple[float, ...], score: float, version: int, apart: int
+) -> None:
+    """A score as of `at` leaves a snapshot behind, at most one in `apart` (ms)."""
+    if part.snapshot_at < 0 or at >= part.snapshot_at + apart:
+        part.waiting.append(snapshot(at, owner, facts, score, version))
+        part.snapshot_at = at
+
+
+def merge_scored(mine: Scored, theirs: Scored) -> None:
+    """Of what was scored of two halves the newest is left; nobody has said why yet of the two as one."""
+    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+    mine.told = max(mine.told, theirs.told)
+    mine.explained = -1.0
+    mine.scored = max((one for one in (mine.scored, theirs.scored) if one is not None), default=None)
 
 
 def snapshot(at: int, owner: str, facts: tuple[float, ...], score: float, version: int) -> Snapshot:

@@ -191,7 +191,12 @@ def population(facts: Sequence[float]) -> Population:
 
 def words(more: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
     """Of each input, with `more` of the playbook's, what to say when it is large and when it is small."""
-    return {**INPUTS, **{name: (f"high {name}", f"low {name}") for name in more}}
+    return INPUTS | words_of_features(more)
+
+
+def words_of_features(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """What to say of features of the playbook, of which nothing but the name is known."""
+    return {name: (f"high {name}", f"low {name}") for name in names}
 
 
 def segment(facts: Sequence[float]) -> str:

@@ -7,7 +7,7 @@ from math import cos, log1p, pi, sin
 
 from operators.churn.scoring import Linear, Scorer
 from operators.churn.subject import Subject
-from operators.churn.vector import Fitted
+from operators.churn.vector import Fitted, words_of_features
 from operators.intent.visits import Visit
 
 # name -> in words: (when it is large, when it is small). Seconds in and between, hours away, days known; the
@@ -48,7 +48,7 @@ def words(signals: Sequence[str], more: Sequence[str] = ()) -> dict[str, tuple[s
         f"{name}_in_visit": (f"{name} in this visit", f"few or no {name} in this visit") for name in signals
     }
     said |= {f"{name}_before": (f"{name} before this visit", f"few or no {name} before") for name in signals}
-    return {**FACTS, **said, **{name: (f"high {name}", f"low {name}") for name in more}}
+    return FACTS | said | words_of_features(more)
 
 
 def facts(

@@ -159,9 +159,7 @@ def score(
     else:
         why = old.reasons
     found = visitor.scored = Score(at, chance, why, scorer.version)
-    if visitor.snapshot_at < 0 or at >= visitor.snapshot_at + definition.apart:
-        visitor.waiting.append(pending.snapshot(at, owner, facts, chance, scorer.version))
-        visitor.snapshot_at = at
+    pending.leave(visitor, at, owner, facts, chance, scorer.version, definition.apart)
     return found
 
 
@@ -185,9 +183,6 @@ def merge(mine: Visitor, theirs: Visitor, definition: Definition) -> None:
     mine.orders += theirs.orders
     mine.ordered = sorted(mine.ordered + theirs.ordered)
     _answer(mine, mine.ordered, definition)
-    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
-    mine.told = max(mine.told, theirs.told)
-    mine.explained = -1.0
-    mine.scored = max((one for one in (mine.scored, theirs.scored) if one is not None), default=None)
+    pending.merge_scored(mine, theirs)
     if mine.ordered:
         _keep(mine, definition)

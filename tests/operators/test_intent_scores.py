@@ -166,12 +166,8 @@ def test_each_subject_takes_its_own_models_and_scores_with_the_newest() -> None:
     }
     log_ = inputs([order(0), look(5), look(10), look(15)])
     simulation = Simulation(both, log_, models=pairs)
-    said = []
-    for step in cut_up(both, log_, [[1]] * 4):
-        simulation.cut(step)
-        simulation.crash(simulation.snapshot())
-        (record,) = (shard.store[ANN_ID] for shard in simulation.shards if ANN_ID in shard.store)
-        said.append([record.part(name).scored for name in ("intent", "churn")])
+    records = simulation.crashing(cut_up(both, log_, [[1]] * 4), ANN_ID)
+    said = [[record.part(name).scored for name in ("intent", "churn")] for record in records]
     assert [churn.version for _, churn in said[:4]] == [0, 90, 90, 90]
     assert [intent and intent.version for intent, _ in said[:4]] == [None, 5, 7, 7]
     assert said[2][0].probability == pytest.approx(0.75)

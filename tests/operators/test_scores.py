@@ -155,12 +155,8 @@ def test_a_model_scores_from_the_cut_it_comes_in_and_one_that_does_not_fit_is_re
         5: [(4, models.linear(definition, 11, bias=-3.0))],
     }
     simulation = Simulation(shop, log, models=taken)
-    versions = []
-    for step in cut_up(shop, log, [[1]] * 5):
-        simulation.cut(step)
-        simulation.crash(simulation.snapshot())
-        (record,) = (shard.store[ANN_ID] for shard in simulation.shards if ANN_ID in shard.store)
-        versions.append(record.part("churn").scored.version)
+    records = simulation.crashing(cut_up(shop, log, [[1]] * 5), ANN_ID)
+    versions = [record.part("churn").scored.version for record in records]
     assert versions[:5] == [0, 7, 7, 7, 11]
     (letter,) = simulation.finish().outcome().dead_letters.values()
     assert (letter.stage, letter.reason, letter.topic) == ("model", "incompatible", "")
