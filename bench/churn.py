@@ -35,9 +35,9 @@ import numpy as np
 from bench import intent
 from bench.judging import auc, calibration_error
 from operators.churn import customer, published, scoring
-from operators.churn.customer import Churn
 from operators.churn.definition import Definition
 from operators.churn.learner import Course, Learner
+from operators.churn.parts import Churn
 from operators.churn.statistics import DAY
 from schemas.churn import Example
 

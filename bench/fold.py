@@ -20,7 +20,8 @@ from operators import features, playbook, records
 from operators.customers import Customers
 from operators.events import Reader
 from operators.operations import EVENT, Operation, Pack
-from operators.records import Measured, Record
+from operators.parts import Measured
+from operators.records import Record
 from operators.timers import Timers
 
 PLACES = ("shop.web/0", "shop.app/0", "shop.pos/0")

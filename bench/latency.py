@@ -154,7 +154,7 @@ def _until_idle(scope: Scope, least: int) -> None:
 def _offset(scope: Scope) -> int:
     """Events released so far, added up from the order topic."""
     from flows import tail
-    from operators.order import Cut, decode
+    from operators.cuts import Cut, decode
     from schemas import topics
 
     return sum(

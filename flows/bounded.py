@@ -17,7 +17,8 @@ from flows.selection import Selecting
 from flows.settings import Run
 from flows.source import Sequencer
 from operators import bounded
-from operators.order import NEVER, Batch, Cut
+from operators.cuts import Batch, Cut
+from operators.order import NEVER
 from schemas import topics
 from state.points import Points
 

@@ -10,11 +10,12 @@ import msgspec
 from flows import intake
 from flows.plan import Plan
 from operators.customers import Customers
+from operators.cuts import Batch
+from operators.graph import Progress
 from operators.identity import Identities
-from operators.order import Batch
 from operators.playbook import Playbook
 from operators.records import Record
-from operators.resolve import Progress, Resolver
+from operators.resolve import Resolver
 from operators.timers import Timers
 
 SAMPLE = 3000  # records, over all partitions

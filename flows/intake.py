@@ -11,8 +11,9 @@ from flows.kafka import KafkaTrouble
 from flows.plan import Part, Plan
 from flows.progress import Progress
 from operators import headers, reference
+from operators.cuts import Arrival
 from operators.identifiers import Identifiers
-from operators.order import BAD, EVENT, REFERENCE, Arrival
+from operators.order import BAD, EVENT, REFERENCE
 from operators.playbook import Playbook
 
 

@@ -14,8 +14,10 @@ from flows.steps import META, SHOWN
 from operators import patterns, profiles, records, told, yamlfile
 from operators.counts import Counts
 from operators.facts import feature_values
+from operators.graph import Cluster, Evidence
 from operators.identifiers import TYPES, Identifiers
-from operators.identity import Cluster, Evidence, customer_id
+from operators.identity import customer_id
+from operators.parts import Core, Patterns
 from operators.playbook import Playbook
 from operators.resolve import shard_of
 from schemas.inbound import Traits
@@ -83,7 +85,7 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
 
 def described(book: Playbook, record: records.Record, now: int, text: str) -> dict[str, Any]:
     """What a record says at `now` (ms). `text`: the playbook as it was written."""
-    core: records.Core = record.part("core")
+    core: Core = record.part("core")
     return {
         "scope": book.scope,
         "currency": book.currency,
@@ -206,7 +208,7 @@ def _open(book: Playbook, record: records.Record) -> list[dict[str, Any]]:
     for rule in book.rules.values():
         if rule.kind != "absence" or not record.has(rule.part):
             continue
-        mine: patterns.Patterns = record.part(rule.part)
+        mine: Patterns = record.part(rule.part)
         for key, pattern in mine.keys.items():
             if patterns.is_open(mine, pattern, rule.basket):
                 basket = patterns.basket(mine, pattern) if rule.basket else None
@@ -223,7 +225,7 @@ def _open(book: Playbook, record: records.Record) -> list[dict[str, Any]]:
     return sorted(found, key=lambda it: (it["due"], it["rule"], it["key"]))
 
 
-def _reachable(core: records.Core) -> dict[str, bool]:
+def _reachable(core: Core) -> dict[str, bool]:
     """email, phone, push: whether an address of that kind is known on which nothing has failed."""
     found: dict[str, bool] = {}
     for name, failed in core.addresses.items():
@@ -232,7 +234,7 @@ def _reachable(core: records.Core) -> dict[str, bool]:
     return dict(sorted(found.items()))
 
 
-def _cooldowns(book: Playbook, core: records.Core) -> list[dict[str, Any]]:
+def _cooldowns(book: Playbook, core: Core) -> list[dict[str, Any]]:
     """When each trigger last went out, and until when it will not again; that is over when `until` < now."""
     return [
         {"rule": rule, "sent": sent, "until": sent + (book.rules[rule].cooldown if rule in book.rules else 0)}

@@ -13,7 +13,7 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from flows import kafka
 from flows.kafka import KafkaTrouble
-from operators.order import Cut, Opened, decode, encode
+from operators.cuts import Cut, Opened, decode, encode
 
 
 class Written(NamedTuple):

@@ -13,7 +13,7 @@ import orjson
 from flows import tail
 from flows.cloudevents import ID
 from flows.settings import Run
-from operators.identity import Cluster
+from operators.graph import Cluster
 from operators.regrouping import Matching, People, Row
 from operators.rehearsal import Compared, Comparison, Outcome
 from schemas import topics

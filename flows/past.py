@@ -19,8 +19,8 @@ from operators.asof import Past, Person
 from operators.churn import published
 from operators.facts import feature_values
 from operators.folding import Summary
+from operators.graph import Cluster
 from operators.history import Happened
-from operators.identity import Cluster
 from operators.rebuild import Counter, Rebuilder
 from operators.records import Record
 from operators.reference import Known

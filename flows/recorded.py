@@ -11,7 +11,7 @@ from flows import kafka
 from flows.kafka import KafkaTrouble, Place
 from flows.orderlog import Written, decoded
 from flows.plan import Cuts
-from operators.order import Cut, Opened
+from operators.cuts import Cut, Opened
 
 TOGETHER = 2000
 

@@ -11,7 +11,7 @@ from flows.group import Group, Offsets
 from flows.kafka import KafkaTrouble, Place
 from flows.metadata import ANEW
 from flows.settings import Run
-from operators.order import Opened
+from operators.cuts import Opened
 from state.points import SEQUENCE, Points
 
 

@@ -25,20 +25,9 @@ from flows.telemetry.views import OrderView
 from flows.telling import telling
 from flows.timings import IDLE
 from operators import headers, reference
+from operators.cuts import Batch, Cut, Opened
 from operators.identifiers import Identifiers
-from operators.order import (
-    BAD,
-    COMMAND,
-    EVENT,
-    INTERNAL_TIME,
-    MODEL,
-    MOVE,
-    REFERENCE,
-    Batch,
-    Cut,
-    Front,
-    Opened,
-)
+from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MODEL, MOVE, REFERENCE, Front
 from schemas import topics
 from state.points import SEQUENCE, Points
 

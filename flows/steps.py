@@ -17,13 +17,14 @@ from flows.telemetry.follow import followed, told
 from operators import records
 from operators.counts import Counts
 from operators.customers import Customers
+from operators.cuts import Batch
 from operators.effects import Effect
-from operators.identity import Cluster, Evidence, Identities
+from operators.graph import Cluster, Evidence, Progress
+from operators.identity import Identities
 from operators.operations import Pack
-from operators.order import Batch
 from operators.records import Record
 from operators.reference import Known
-from operators.resolve import Progress, Resolver
+from operators.resolve import Resolver
 from operators.scores import Taken
 from operators.timers import Alarm, Timers
 from state.cache import Cache

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from operators.folding import Linking, Summary
+from operators.graph import Cluster, Evidence
 from operators.history import Happened
-from operators.identity import Cluster, Evidence, Identities
+from operators.identity import Identities
 from operators.playbook import Playbook
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from itertools import islice
 
-from operators.order import NEVER, Cut, Front
+from operators.cuts import Cut
+from operators.order import NEVER, Front
 
 
 def propose(front: Front, incarnation: int, share: int, models: int = -1) -> Cut | None:

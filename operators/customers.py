@@ -20,7 +20,6 @@ from operators.counts import Counts, Tally
 from operators.effects import Effect
 from operators.enrichment import Enrichment
 from operators.events import BadEvent, Reader
-from operators.features import Measured
 from operators.intents import Intents, alarm_of
 from operators.journal import FIRE, Done, Journal
 from operators.operations import (
@@ -40,8 +39,9 @@ from operators.operations import (
     Operation,
     Pack,
 )
+from operators.parts import Core, Measured, Queue
 from operators.playbook import Playbook
-from operators.records import Core, Queue, Record
+from operators.records import Record
 from operators.reference import Reference, Table, key_of
 from operators.scores import Foresight, Taken
 from operators.timers import Timers

@@ -8,13 +8,13 @@ from zlib import crc32
 
 import msgspec
 
-from operators import patterns
 from operators.churn.definition import PURCHASE, Deal
 from operators.enrichment import Enrichment
 from operators.expressions import Expression
 from operators.identifiers import Identifiers
 from operators.measures import BadValue, Form
 from operators.money import MinorUnits, currency_code, millionths
+from operators.parts import Line
 from operators.paths import compile_path
 from operators.playbook import Playbook
 from operators.rules import LINE, NUMBER, Reaction, Rule
@@ -220,16 +220,14 @@ class Reader:
             said = f"{name}: trigger {rule.name}, only: {type(error).__name__}: {error}"
             raise BadEvent("condition-failed", said) from None
 
-    def _line(
-        self, rule: Rule, name: str, properties: dict[str, Any], checked: Any, at: int
-    ) -> patterns.Line:
+    def _line(self, rule: Rule, name: str, properties: dict[str, Any], checked: Any, at: int) -> Line:
         try:
             line = checked if type(checked) is CartChanged else msgspec.convert(properties, CartChanged)
             price = None if line.price is None else self._minor(line.price)
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
         quantity = -line.quantity if name in rule.removes else line.quantity
-        return patterns.Line(at, line.product_id, quantity, price, line.name)
+        return Line(at, line.product_id, quantity, price, line.name)
 
     def _amount(self, rule: Rule, name: str, value: Any, properties: dict[str, Any]) -> int | None:
         """A number in exact units; None when there is none, or in another currency."""

@@ -22,6 +22,7 @@ import msgspec
 
 from operators import distinct
 from operators.panes import COMPONENTS, Tier, added, drop_old
+from operators.parts import Measured
 from schemas import durations
 from schemas.playbook import Aggregate
 
@@ -48,17 +49,6 @@ _NEEDS: dict[Aggregate, tuple[str, ...]] = {
 OF_NOTHING = frozenset({"count", "time_since", "time_since_first"})  # aggregates that need no value
 
 Columns = dict[str, Tier]  # "component/width" -> panes
-
-
-class Measured(msgspec.Struct, array_like=True, gc=False):
-    """All that was measured of a customer. `rows`: what waits, per form one flat list of rows: event time
-    in ms, then one item per slot of the form (None: nothing, a list: several values). `forms`: the slots
-    of each, comma separated, so that rows outlive a change of the playbook. `panes`: slot -> encoded
-    Columns."""
-
-    forms: list[str] = []
-    rows: list[list[Any]] = []
-    panes: bytes = b""
 
 
 class Feature:

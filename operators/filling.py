@@ -14,9 +14,9 @@ import msgspec
 from operators import features, folding, history, operations, records
 from operators.dedupe import Seen
 from operators.effects import Effect
-from operators.features import Measured
 from operators.history import BEHIND_EVENTS, EVENTS, Happened
 from operators.operations import Filled
+from operators.parts import Measured
 from operators.playbook import Playbook
 from operators.rebuild import Counter
 from operators.records import Record

@@ -19,9 +19,10 @@ from operators import dedupe, features, headers, history, records
 from operators.headers import BadHeader
 from operators.history import BEHIND_EVENTS, EVENTS, Change, Happened
 from operators.identifiers import Identifiers
+from operators.parts import Core
 from operators.playbook import Playbook
 from operators.rebuild import Counter
-from operators.records import Core, Kept, Record
+from operators.records import Kept, Record
 from operators.reference import Table
 
 SUMMARIES = b"s"

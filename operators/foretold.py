@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 from operators.churn import customer
 from operators.churn.definition import Terms
+from operators.churn.parts import Churn
 from operators.churn.scoring import Scorer
 from operators.churn.subject import Subject
 from operators.intent import visitor
+from operators.intent.parts import Visitor
 from schemas.churn import Example
 
 
@@ -77,4 +79,4 @@ class Part(Protocol):
 
 
 PARTS: dict[str, Part] = {"churn": customer, "intent": visitor}
-KINDS: dict[str, type[Any]] = {"churn": customer.Churn, "intent": visitor.Visitor}
+KINDS: dict[str, type[Any]] = {"churn": Churn, "intent": Visitor}

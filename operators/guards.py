@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from operators.records import Core
+from operators.parts import Core
 from operators.rules import Rule
 
 

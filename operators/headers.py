@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from operators import nesting
+from operators.envelope import Header
 from operators.identifiers import Identifiers
-from schemas.inbound import EventType, Traits
 
 LAST = 4_102_444_800_000  # 2100: a moment that neither collector nor broker can have seen
 
@@ -25,30 +25,7 @@ class BadHeader(ValueError):
         self.detail = detail
 
 
-class _Device(msgspec.Struct, gc=False):
-    id: str | None = None
-
-
-class _Context(msgspec.Struct, gc=False):
-    device: _Device | None = None
-    traits: Traits | None = None
-
-
-class _Header(msgspec.Struct, gc=False):
-    type: EventType
-    messageId: str
-    timestamp: datetime | None = None
-    originalTimestamp: datetime | None = None
-    sentAt: datetime | None = None
-    receivedAt: datetime | None = None
-    userId: str | int | None = None
-    anonymousId: str | int | None = None
-    previousId: str | int | None = None
-    context: _Context | None = None
-    traits: Traits | None = None
-
-
-_decode = msgspec.json.Decoder(_Header).decode
+_decode = msgspec.json.Decoder(Header).decode
 
 
 def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple[str, ...]]:
@@ -75,7 +52,7 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
         raise BadHeader("failed", f"{type(error).__name__}: {error}") from None
 
 
-def _keys(head: _Header, identifiers: Identifiers) -> tuple[str, ...]:
+def _keys(head: Header, identifiers: Identifiers) -> tuple[str, ...]:
     context = head.context
     traits = head.traits
     if traits is not None and head.type == "group":
@@ -96,7 +73,7 @@ def _keys(head: _Header, identifiers: Identifiers) -> tuple[str, ...]:
     return keys
 
 
-def _event_time(head: _Header, arrived: int) -> int:
+def _event_time(head: Header, arrived: int) -> int:
     """In ms. `timestamp` is right where `originalTimestamp` shows that the collector has corrected it;
     else it is, like `originalTimestamp`, what the device's clock said, which `sentAt` and `receivedAt`
     tell how far off it was (Segment Spec, common fields)."""

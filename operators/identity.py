@@ -16,8 +16,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeVar
 
-import msgspec
-
+from operators.graph import Cluster, Evidence
 from operators.identifiers import Policy
 
 V = TypeVar("V")
@@ -29,21 +28,6 @@ class Table(Protocol[V]):
     def get(self, key: str, /) -> V | None: ...
     def __setitem__(self, key: str, value: V, /) -> None: ...
     def __delitem__(self, key: str, /) -> None: ...
-
-
-class Cluster(msgspec.Struct, array_like=True, gc=False):
-    """A customer's identity. `born` is the event time (ms) of the event that first showed it."""
-
-    born: int
-    members: list[str]
-
-
-class Evidence(msgspec.Struct, array_like=True, gc=False):
-    """Why two identifiers are one person: seen together in `event` (topic/partition/offset) at `at`."""
-
-    event: str
-    at: int
-    rule: str = "seen together"
 
 
 class Merge(NamedTuple):
@@ -61,7 +45,7 @@ class Blocked(NamedTuple):
     reason: str
 
 
-class BrokenGraph(RuntimeError):
+class BrokenGraph(Exception):
     """The graph contradicts itself. No event is to blame, and nothing may go on with it."""
 
 

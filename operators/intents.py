@@ -16,9 +16,9 @@ from operators.events import Sign
 from operators.facts import feature_values
 from operators.foretold import Score
 from operators.money import MILLION
-from operators.patterns import Pattern, Patterns
+from operators.parts import Core, Pattern, Patterns
 from operators.playbook import Playbook
-from operators.records import Core, Record
+from operators.records import Record
 from operators.rules import Rule
 from operators.triggers import Reason, cancel, decide, failed
 

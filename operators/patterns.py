@@ -8,48 +8,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import msgspec
+from operators.parts import Line, Mark, Pattern, Patterns
 
 MOST_LINES = 200
 MOST_KEYS = 512  # of one rule and customer; a crawler looks at everything, a person does not
 _LOOK_AT = frozenset((16, 32, 64, 128, 256))  # keys at which to look for some to forget
-
-
-class Line(msgspec.Struct, array_like=True, gc=False):
-    """A change of a basket: `quantity` is negative when taken out. `price` in minor units."""
-
-    at: int
-    product: str
-    quantity: int
-    price: int | None = None
-    name: str | None = None
-
-
-Mark = tuple[int, Any]  # when, and what: nothing of note (0), a thing, or a number
-
-
-class Pattern(msgspec.Struct, array_like=True, gc=False):
-    """One key's state. `cause`: the message id of the event at `since`, kept where time decides. `until`:
-    the last event that took the reason away; `fired`: the `since` of the last decision; `below`: when a
-    threshold was last found not to hold after it had held. `lines` make up a basket; `marks` are what
-    repetitions and drops are seen from. All in ms of event time."""
-
-    since: int = -1
-    cause: str = ""
-    until: int = -1
-    fired: int = -1
-    below: int = -1
-    lines: list[Line] = []
-    marks: list[tuple[int, int | str]] = []
-
-
-class Patterns(msgspec.Struct, array_like=True, gc=False):
-    """All keys of one rule. `until` counts for every key: an order that names no cart. `once`: keys with a
-    single mark and nothing else, as most products are looked at once: a third of the bytes of a Pattern."""
-
-    until: int = -1
-    keys: dict[str, Pattern] = {}
-    once: dict[str, tuple[int, int | str]] = {}
 
 
 class Basket(NamedTuple):

@@ -17,8 +17,9 @@ from operators import effects, told
 from operators.effects import Effect
 from operators.facts import feature_values
 from operators.foretold import PARTS
+from operators.parts import Core
 from operators.playbook import Playbook
-from operators.records import Core, Record
+from operators.records import Record
 from schemas.outbound import ChurnScore, Consent, IntentScore, Profile
 
 Form = TypeVar("Form", ChurnScore, IntentScore)
@@ -78,7 +79,8 @@ def _score(playbook: Playbook, record: Record, subject: str, at: int, form: type
     if score is None:
         return None
     said = {name.removeprefix(f"{subject}_"): say(score) for name, say in told.SAID[subject].items()}
-    return form(scored_at=score.at, **said)
+    found: Form = form(scored_at=score.at, **said)
+    return found
 
 
 def _consent(name: str, at: int, granted: bool) -> Consent:

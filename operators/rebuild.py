@@ -18,8 +18,9 @@ from operators.events import Reader, Reading
 from operators.history import Happened
 from operators.intents import Intents, alarm_of
 from operators.operations import EVENT, Operation, Pack
+from operators.parts import Core
 from operators.playbook import Playbook
-from operators.records import Core, Record
+from operators.records import Record
 from operators.reference import Table
 from operators.scores import Foresight, News, Taken
 from operators.timers import Timers

@@ -16,49 +16,10 @@ import msgspec
 
 from operators import dedupe, features, patterns
 from operators.dedupe import Seen
-from operators.features import Measured, Plan
+from operators.features import Plan
 from operators.foretold import KINDS, PARTS, Foretold
 from operators.migrations import VERSION, bring_up
-from operators.patterns import Patterns
-
-
-class Core(msgspec.Struct, array_like=True, gc=False):
-    """`consents`: "purpose/channel" -> (when, granted). `cooldowns`: rule -> when it last fired.
-    `alarms`: rule -> when its next absence may be due, grace included. `addresses`: "email:", "phone:" or
-    "push:" and a checksum of the address -> when it was last found not to work, -1 for never. Times in ms
-    of event time."""
-
-    first_seen: int = -1
-    last_seen: int = -1
-    consents: dict[str, tuple[int, bool]] = {}
-    cooldowns: dict[str, int] = {}
-    alarms: dict[str, int] = {}
-    addresses: dict[str, int] = {}
-
-
-class Sent(msgspec.Struct, array_like=True, gc=False):
-    """A trigger that went out, to `customer` as they were called then, because of what began at `begun`."""
-
-    rule: str
-    key: str
-    customer: str
-    cause: str
-    begun: int
-    expires: int
-
-
-class Queue(msgspec.Struct, array_like=True, gc=False):
-    """Operations held back until move number `waiting` arrives (0: not waiting), each with the
-    watermark before and after its cut; and moves that came early. What was due by `decided` had been
-    decided when the wait began, because of an event at `at`. `cuts`: those of the operations held back."""
-
-    waiting: int = 0
-    held: list[tuple[tuple[Any, ...], int, int]] = []
-    early: dict[int, bytes] = {}
-    decided: int = -1
-    at: int = -1
-    cuts: list[int] = []
-
+from operators.parts import Core, Measured, Patterns, Queue, Sent
 
 _encode = msgspec.msgpack.Encoder().encode
 _decoders: dict[str, Callable[[bytes], Any]] = {

@@ -8,25 +8,12 @@ from zlib import crc32
 import msgspec
 
 from operators import effects, operations
+from operators.cuts import Batch
+from operators.graph import Progress
 from operators.identity import Blocked, BrokenGraph, Identities, Merge
 from operators.operations import LEDGER_EVERY, Filled, MoveBody, Operation, Pack
-from operators.order import BAD, COMMAND, EVENT, MODEL, MOVE, REFERENCE, Batch
+from operators.order import BAD, COMMAND, EVENT, MODEL, MOVE, REFERENCE
 from schemas.outbound import Decision, Identity
-
-
-class Progress(msgspec.Struct, array_like=True):
-    """What resolve remembers beside the graph: moves under way, what came in per topic, the newest event
-    time, and which shards of leaves are through with a generation of features (`operators/filling.py`)."""
-
-    moves: int = 0
-    open_moves: list[int] = []
-    ended: bool = False
-    announced: bool = False
-    received: dict[str, int] = {}
-    newest: int = -1
-    ends: int = 0
-    filled: dict[int, list[int]] = {}
-
 
 _decode_move = msgspec.msgpack.Decoder(MoveBody).decode
 _decode_filled = msgspec.msgpack.Decoder(Filled).decode

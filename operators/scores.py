@@ -20,8 +20,9 @@ from operators.churn.scoring import Scorer
 from operators.facts import feature_values
 from operators.foretold import PARTS, Definition
 from operators.intents import Intents
+from operators.parts import Core
 from operators.playbook import Playbook
-from operators.records import Core, Record
+from operators.records import Record
 from schemas.churn import Model
 
 KEPT = 32  # models, for what waited while newer ones came

@@ -11,9 +11,10 @@ from operators.effects import Effect
 from operators.facts import feature_values
 from operators.guards import held_back
 from operators.money import MILLION
-from operators.patterns import Basket, Patterns
+from operators.parts import Core, Patterns, Sent
+from operators.patterns import Basket
 from operators.playbook import Playbook
-from operators.records import Core, Record, Sent
+from operators.records import Record
 from operators.rules import Rule
 from schemas import durations
 from schemas.currency import digits

@@ -10,13 +10,13 @@ from operators import playbook as playbooks
 from operators.effects import Effect
 from operators.filling import Filling, Progress
 from operators.folding import Folding, Summary, Sweep
+from operators.graph import Progress as Resolved
 from operators.history import Change, Happened
 from operators.operations import FILL_COMMAND, Pack
 from operators.order import COMMAND, INTERNAL_TIME, Front
 from operators.playbook import Playbook
 from operators.rebuild import Counter
 from operators.records import Record
-from operators.resolve import Progress as Resolved
 from schemas import topics
 from tests.outcome import Outcome
 from tests.simulate import Inputs, Simulation, Tables

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 
 from operators import patterns, records
-from operators.churn.statistics import Statistics
+from operators.churn.parts import Statistics
 from operators.effects import Effect
 from operators.facts import feature_values
+from operators.parts import Line
 from operators.playbook import Playbook
 from operators.records import Record
 from schemas import topics
@@ -60,7 +61,7 @@ class Outcome:
     def purchases(self, customer: str) -> Statistics:
         return self._part(customer, "churn").bought  # type: ignore[no-any-return]
 
-    def open_carts(self, customer: str, rule: str) -> dict[str, tuple[int, list[patterns.Line]]]:
+    def open_carts(self, customer: str, rule: str) -> dict[str, tuple[int, list[Line]]]:
         """Key -> (since, what lies in it) of the absences of `rule` that are not decided yet."""
         mine = self._part(customer, f"p:{rule}")
         basket = self.playbook.rules[rule].basket

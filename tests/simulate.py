@@ -19,15 +19,17 @@ import msgspec
 from operators import headers, records, reference
 from operators.counts import Counts
 from operators.customers import Customers
+from operators.cuts import Arrival, Batch, Cut
 from operators.effects import Effect
+from operators.graph import Cluster, Evidence, Progress
 from operators.identifiers import Identifiers
-from operators.identity import Cluster, Evidence, Identities
+from operators.identity import Identities
 from operators.operations import EXPECT, MOVED, RETIRE, MoveBody, Operation, Pack
-from operators.order import BAD, EVENT, INTERNAL_TIME, MODEL, MOVE, REFERENCE, Arrival, Batch, Cut, Front
+from operators.order import BAD, EVENT, INTERNAL_TIME, MODEL, MOVE, REFERENCE, Front
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.reference import Known
-from operators.resolve import Progress, Resolver
+from operators.resolve import Resolver
 from operators.scores import Taken
 from operators.timers import Alarm, Timers
 from schemas import topics

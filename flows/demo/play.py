@@ -23,6 +23,7 @@ from flows.broker import Embedded
 from flows.playbooks import retail
 from operators import patterns, playbook, records
 from operators.operations import MoveBody
+from operators.parts import Patterns
 from operators.playbook import Playbook
 from schemas import topics
 
@@ -164,7 +165,7 @@ def _moves_with_a_cart(book: Playbook, brokers: str) -> int:
         move = _decode_move(body)
         record = records.decode(move.loser, move.record)
         if record.has(f"p:{rule.name}"):
-            mine: patterns.Patterns = record.part(f"p:{rule.name}")
+            mine: Patterns = record.part(f"p:{rule.name}")
             count += any(patterns.is_open(mine, pattern, True) for pattern in mine.keys.values())
     return count
 

@@ -14,47 +14,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-import msgspec
-
 from operators.churn import pending, statistics, values, vector
 from operators.churn.definition import Deal, Definition
-from operators.churn.pending import Snapshot
+from operators.churn.parts import Churn, Score
 from operators.churn.reasons import Reasons
 from operators.churn.scoring import Scorer
-from operators.churn.statistics import Statistics
 from schemas.churn import Example
 
 CHANGE = 0.01  # a score that moved less has the reasons and the outlook it had: they take as long as it
-
-
-class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
-    """The probability that the customer churns, as of `at` (ms), why, and by which model (0: the rule
-    for as long as there is none). `expected_*`: within the horizon; money in major units. `value_rank`: the
-    share of customers of whom less value is expected, -1 where the model does not know it. All but `at`
-    and `probability` are of the moment that the record's `explained` is of."""
-
-    at: int
-    probability: float
-    reasons: tuple[str, ...]
-    version: int
-    expected_purchases: float
-    expected_value: float
-    next_purchase_at: int
-    value_rank: float = -1.0
-
-
-class Churn(msgspec.Struct, array_like=True, gc=False):
-    """The part of a customer's record. `scored`: the newest score. `snapshot_at`: of the newest snapshot.
-    `waiting`: oldest first. `told`: the probability that their last profile said, `explained`: that the
-    reasons were found for; -1 for none. `asked`: something asked for a score and waits for the throttle."""
-
-    bought: Statistics
-    waiting: list[Snapshot]
-    scored: Score | None = None
-    snapshot_at: int = -1
-    told: float = -1.0
-    explained: float = -1.0
-    asked: bool = False
 
 
 def empty() -> Churn:

@@ -15,21 +15,8 @@ from collections.abc import Callable, Iterable
 from struct import pack, unpack
 from typing import Any, Protocol
 
-import msgspec
-
+from operators.churn.parts import Snapshot
 from schemas.churn import Example
-
-
-class Snapshot(msgspec.Struct, array_like=True, gc=False, order=True):
-    """`at`: scoring time in ms. `owner`: the customer id then. `facts` packed as 32-bit floats: a quarter
-    of the space. `score` and `version`: what was said of them then, and by which model."""
-
-    at: int
-    owner: str
-    facts: bytes
-    score: float
-    version: int
-    back: bool = False
 
 
 class Scored(Protocol):

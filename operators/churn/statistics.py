@@ -9,23 +9,10 @@ from __future__ import annotations
 
 from bisect import insort
 
-import msgspec
+from operators.churn.parts import Statistics
 
 DAY = 86_400_000  # ms
 KEPT = 32  # purchases whose times are known one by one
-
-
-class Statistics(msgspec.Struct, array_like=True, gc=False):
-    """Times in ms of event time, money in minor units.
-
-    `times`: of the newest KEPT purchases, ascending. `latest`: (time, value) of the newest.
-    """
-
-    count: int = 0
-    first: int = -1
-    total: int = 0
-    latest: tuple[int, int] = (-1, 0)
-    times: list[int] = []
 
 
 def empty() -> Statistics:

@@ -17,7 +17,8 @@ from math import exp, log, log1p, sqrt
 from typing import NamedTuple
 
 from operators.churn.btyd import Purchasing, Spending, comes_back, expected_purchases, expected_spend
-from operators.churn.statistics import DAY, Statistics
+from operators.churn.parts import Statistics
+from operators.churn.statistics import DAY
 
 FOUR_MONTHS = 120 * DAY
 FACTS = (

@@ -8,7 +8,7 @@ from math import cos, log1p, pi, sin
 from operators.churn.scoring import Linear, Scorer
 from operators.churn.subject import Subject
 from operators.churn.vector import Fitted, words_of_features
-from operators.intent.visits import Visit
+from operators.intent.parts import Visit
 
 # name -> in words: (when it is large, when it is small). Seconds in and between, hours away, days known; the
 # hour of the day (UTC) as a point on a circle around (1, 1). None is below zero.

@@ -15,47 +15,16 @@ from bisect import insort
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
-import msgspec
-
 from operators.churn import pending
-from operators.churn.pending import Snapshot
 from operators.churn.reasons import Reasons
 from operators.churn.scoring import Scorer
 from operators.intent import vector, visits
 from operators.intent.definition import ORDER, Definition
-from operators.intent.visits import Visit
+from operators.intent.parts import Score, Visitor
 from schemas.churn import Example
 
 CHANGE = 0.01  # a score that moved less has the reasons it had: to find them takes as long as the score
 UNLIKELY = 0.05  # of a probability below it nobody asks why, and most are
-
-
-class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
-    """The probability of an order within the horizon, as of `at` (ms), why where it is not unlikely, and by
-    which model (0: the rule)."""
-
-    at: int
-    probability: float
-    reasons: tuple[str, ...]
-    version: int
-
-
-class Visitor(msgspec.Struct, array_like=True, gc=False):
-    """The part of a customer's record. `visits`: the newest, ascending; `totals` by signal; `first`: when
-    the earliest was. `orders`: how many; `ordered`: when, of the last one and two horizons before it.
-    `scored`: the newest score, None since an order. `told`: the probability that their last profile said,
-    `explained`: that the reasons were found for; -1 for none."""
-
-    visits: list[Visit]
-    totals: dict[str, int]
-    first: int
-    orders: int
-    ordered: list[int]
-    waiting: list[Snapshot]
-    scored: Score | None = None
-    snapshot_at: int = -1
-    told: float = -1.0
-    explained: float = -1.0
 
 
 def empty() -> Visitor:

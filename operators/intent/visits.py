@@ -8,17 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import msgspec
+from operators.intent.parts import Visit
 
 KEPT = 8  # the newest; a model looks at two, late signals and merges may close gaps between others
-
-
-class Visit(msgspec.Struct, array_like=True, gc=False, order=True):
-    """From the first signal to the last (ms), and how many of each."""
-
-    start: int
-    end: int
-    counts: dict[str, int]
 
 
 def add(visits: list[Visit], at: int, signal: str, gap: int) -> None:

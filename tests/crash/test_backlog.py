@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bench import backlog
-from operators.order import Cut, Opened, decode
+from operators.cuts import Cut, Opened, decode
 from schemas import topics
 from tests.brokers import RealBroker
 from tests.crash.verify import read

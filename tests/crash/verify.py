@@ -23,17 +23,18 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 from flows.balance import balance
 from flows.history import folder
 from flows.steps import META
-from operators import folding, history, order, patterns, records
+from operators import folding, history, patterns, records
 from operators.counts import Counts
+from operators.cuts import Cut, Opened, decode
 from operators.effects import Effect
 from operators.facts import feature_values
-from operators.identity import Cluster
+from operators.graph import Cluster, Progress
 from operators.operations import MoveBody
 from operators.playbook import Playbook
 from operators.rebuild import Counter as Counting
 from operators.records import Record
 from operators.reference import Known
-from operators.resolve import Progress, shard_of
+from operators.resolve import shard_of
 from schemas import topics
 from schemas.churn import Example
 from schemas.outbound import Identity
@@ -230,14 +231,14 @@ def rows_of(brokers: str, names: list[str]) -> Iterator[tuple[Place, Row | None]
         client.close()
 
 
-def _cuts(log: Log, found: Findings) -> tuple[list[order.Opened], list[tuple[order.Opened, order.Cut]]]:
+def _cuts(log: Log, found: Findings) -> tuple[list[Opened], list[tuple[Opened, Cut]]]:
     """All markers, and the valid cuts with the marker of their incarnation."""
-    markers: list[order.Opened] = []
-    cuts: list[tuple[order.Opened, order.Cut]] = []
+    markers: list[Opened] = []
+    cuts: list[tuple[Opened, Cut]] = []
     incarnation = -1
     for row in next(rows for (_, partition), rows in log.items() if partition == 0):
-        record = order.decode(row.value)
-        if isinstance(record, order.Opened):
+        record = decode(row.value)
+        if isinstance(record, Opened):
             incarnation = row.offset
             markers.append(record)
         elif record.incarnation == incarnation:
@@ -251,7 +252,7 @@ def _cuts(log: Log, found: Findings) -> tuple[list[order.Opened], list[tuple[ord
     return markers, cuts
 
 
-def _steps(markers: list[order.Opened], cuts: list[tuple[order.Opened, order.Cut]]) -> list[Step]:
+def _steps(markers: list[Opened], cuts: list[tuple[Opened, Cut]]) -> list[Step]:
     return [
         Step(
             {"{}/{}".format(*marker.partitions[i][:2]): end for i, end in cut.ends.items()},

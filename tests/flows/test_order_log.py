@@ -5,7 +5,7 @@ from confluent_kafka import Producer
 
 from flows.kafka import KafkaTrouble
 from flows.orderlog import OrderLog, Superseded
-from operators.order import Cut, Opened
+from operators.cuts import Cut, Opened
 from tests.brokers import Broker, RealBroker
 from tests.flows.test_trouble import trim
 from tests.program import until

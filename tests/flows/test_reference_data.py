@@ -14,10 +14,12 @@ from flows.settings import Run
 from flows.steps import Customer
 from flows.worker import open_run
 from operators import reference
+from operators.cuts import Batch
+from operators.graph import Progress
 from operators.identity import Identities
 from operators.operations import Pack
-from operators.order import EVENT, REFERENCE, Batch
-from operators.resolve import Progress, Resolver
+from operators.order import EVENT, REFERENCE
+from operators.resolve import Resolver
 from tests.brokers import Broker
 from tests.events import at, consent, stamp, track
 from tests.flows.conftest import Maker

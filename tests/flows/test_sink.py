@@ -8,8 +8,8 @@ from flows.orderlog import OrderLog, Superseded
 from flows.settings import Run
 from flows.sink import Sink, SinkPartition
 from flows.worker import open_run
+from operators.cuts import Opened
 from operators.effects import Effect
-from operators.order import Opened
 from schemas import topics
 from tests.brokers import Broker, RealBroker
 from tests.flows.conftest import Maker

@@ -5,10 +5,12 @@ import pytest
 from flows.settings import Run
 from flows.steps import Customer, Resolve
 from flows.worker import open_run
+from operators.cuts import Batch
+from operators.graph import Progress
 from operators.identity import Identities
 from operators.operations import Pack
-from operators.order import EVENT, Batch
-from operators.resolve import Progress, Resolver
+from operators.order import EVENT
+from operators.resolve import Resolver
 from state.errors import StateError
 from state.store import checkpoints
 from tests.brokers import Broker

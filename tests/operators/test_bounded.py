@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import bounded
-from operators.order import EVENT, INTERNAL_TIME, MOVE, REFERENCE, Batch, Front
+from operators.cuts import Batch
+from operators.order import EVENT, INTERNAL_TIME, MOVE, REFERENCE, Front
 
 PLACES = ["prices/0", "web/0", "app/0", "moves/0"]
 

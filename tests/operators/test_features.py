@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features
-from operators.features import LIFETIME, Feature, Measured, columns_of, pane_width, plan, settle
+from operators.features import LIFETIME, Feature, columns_of, pane_width, plan, settle
 from operators.panes import MOST_COUNTED, MOST_KEYS
+from operators.parts import Measured
 from schemas.playbook import Aggregate
 from tests.properties.logs import law
 

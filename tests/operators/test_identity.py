@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from operators.graph import Cluster, Evidence
 from operators.identifiers import Policy
-from operators.identity import Cluster, Evidence, Identities, customer_id
+from operators.identity import Identities, customer_id
 
 POLICIES = [Policy("user_id", limit=1), Policy("email"), Policy("anonymous_id"), Policy("device_id")]
 

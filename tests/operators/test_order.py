@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from operators.order import EVENT, INTERNAL_TIME, MOVE, Cut, Front, Opened, decode, encode
+from operators.cuts import Cut, Opened, decode, encode
+from operators.order import EVENT, INTERNAL_TIME, MOVE, Front
 
 PLACES = ["web/0", "app/0", "moves/0"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from operators import patterns
-from operators.patterns import MOST_LINES, Basket, Line, Patterns
+from operators.parts import Line, Patterns
+from operators.patterns import MOST_LINES, Basket
 
 
 def cart(*lines: Line) -> Patterns:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features, patterns, records
-from operators.features import Feature, Measured, columns_of
-from operators.patterns import Line, Patterns
-from operators.records import CORE_MERGES, MERGES, Core, Record
+from operators.features import Feature, columns_of
+from operators.parts import Core, Line, Measured, Patterns, Sent
+from operators.records import CORE_MERGES, MERGES, Record
 from schemas.playbook import Aggregate
 from tests.properties.logs import law
 
@@ -200,7 +200,7 @@ def test_a_merged_record_has_every_part_of_both() -> None:
     features.add(theirs.part("m"), PLAN, "m", [3, "a"])
     theirs.part("p:cart").until = 5
     theirs.part("seen")[1234] = 7
-    theirs.part("sent")["t1"] = records.Sent("cart", "c1", "theirs", "m1", 1, 9)
+    theirs.part("sent")["t1"] = Sent("cart", "c1", "theirs", "m1", 1, 9)
     theirs.part("queue").early[1] = b"stays behind"
     records.merge(mine, records.decode("theirs", theirs.encode()), {})
     again = records.decode("mine", mine.encode())

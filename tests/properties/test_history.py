@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from operators import folding, records
 from operators.asof import Past
-from operators.churn.customer import Churn
+from operators.churn.parts import Churn
 from operators.facts import feature_values
 from operators.identity import customer_id
 from operators.playbook import Playbook

@@ -10,7 +10,7 @@ import pytest
 
 from operators import migrations as record_migrations
 from operators import records
-from operators.patterns import Pattern
+from operators.parts import Pattern
 from operators.records import Record
 from state import directory as directories
 from state import migrations

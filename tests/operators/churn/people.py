@@ -5,8 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from operators.churn import customer, scoring
-from operators.churn.customer import Churn
 from operators.churn.definition import Definition
+from operators.churn.parts import Churn
 from operators.churn.statistics import DAY
 from schemas.churn import Example
 

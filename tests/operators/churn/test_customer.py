@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators.churn import customer, pending, scoring, statistics, vector
-from operators.churn.customer import Churn
 from operators.churn.definition import Definition
+from operators.churn.parts import Churn
 from operators.churn.scoring import rule
 from operators.churn.statistics import DAY, KEPT
 from schemas.churn import Example

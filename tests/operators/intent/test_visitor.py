@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from operators.churn.learner import Course, Learner
 from operators.churn.pending import unpacked
 from operators.intent import vector, visitor
+from operators.intent.parts import Visitor
 from operators.intent.vector import DAY, HOUR
-from operators.intent.visitor import Visitor
 from schemas.churn import Example
 from tests.operators.intent.people import MINUTE, SHOP, examples
 
