@@ -9,6 +9,7 @@ ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /src
 COPY requirements-run.lock requirements-build.lock ./
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 RUN python -m venv /opt/oncue \
     && /opt/oncue/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-run.lock
 RUN python -m venv /opt/build \
@@ -21,12 +22,14 @@ COPY schemas schemas
 RUN /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/oncue/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl \
     && /opt/oncue/bin/pip uninstall --yes pip setuptools
+COPY deploy/compiled.py deploy/compiled.py
+RUN /opt/build/bin/python deploy/compiled.py /opt/oncue/compiled
 
 FROM ${BASE}
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin oncue \
     && install -d -o oncue -g oncue /state
 COPY --from=build /opt/oncue /opt/oncue
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONPATH=/opt/oncue/compiled
 USER 10001:10001
 VOLUME /state
 EXPOSE 2101 9464

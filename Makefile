@@ -2,8 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
+COMPILED := build/compiled/.made
+AS_COMPILED = PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR)
 
-.PHONY: truth demo test lint types imports drift unit crash places pure flows running around lock kafka soak bench-churn bench-full \
+.PHONY: truth demo test compiled lint types imports drift unit crash places laws pure flows running around lock kafka soak bench-churn bench-full \
 	bench-replay image image-steps clean
 
 demo: $(STAMP)
@@ -11,7 +13,7 @@ demo: $(STAMP)
 
 # Four at a time, the longest first: the tests of the whole program mostly wait for processes and brokers.
 SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs=4 --output-sync=target
-TESTS = flows running crash places around pure
+TESTS = flows running crash places around laws pure
 
 test: $(STAMP)
 	$(SIDE_BY_SIDE) $(TESTS) types lint imports drift
@@ -21,6 +23,14 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
+
+# The packages with the hot part of the core as machine code, where there is a C compiler. A worker started with
+# PYTHONPATH=build/compiled runs these.
+compiled: $(COMPILED)
+
+$(COMPILED): $(STAMP) deploy/compiled.py $(shell find flows operators schemas state -name '*.py' -o -name '*.yaml')
+	$(BIN)/python deploy/compiled.py build/compiled
+	touch $(COMPILED)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
@@ -43,7 +53,11 @@ RUNNING = $(patsubst %,tests/flows/test_%.py,run trouble telemetry topics_change
 PLACES = $(patsubst %,tests/crash/test_%.py,places zombie learning_kill)
 
 pure: $(STAMP)
-	$(BIN)/python -m pytest $(PURE) operators schemas state
+	$(BIN)/python -m pytest tests/operators tests/schemas operators schemas state
+
+# On the compiled core, as the image has it.
+laws: $(COMPILED)
+	$(AS_COMPILED) $(BIN)/python -m pytest --import-mode=append --override-ini=pythonpath= tests/operators tests/properties
 
 flows: $(STAMP)
 	$(BIN)/python -m pytest tests/flows $(patsubst %,--ignore=%,$(RUNNING))
@@ -67,7 +81,7 @@ COMPILE = $(BIN)/pip-compile --quiet --generate-hashes --allow-unsafe --strip-ex
 lock:
 	$(COMPILE) --extra dev --extra parquet -o requirements.lock pyproject.toml
 	$(COMPILE) -o requirements-run.lock pyproject.toml
-	$(COMPILE) --only-build-deps --all-build-deps -o requirements-build.lock pyproject.toml
+	$(COMPILE) --extra compile -o requirements-build.lock pyproject.toml
 
 # BASE: the image that it is built on, by its digest; IMAGE: what to call it.
 IMAGE ?= oncue:latest
@@ -86,8 +100,8 @@ kafka: $(STAMP)
 	$(BIN)/python deploy/kafka/broker.py
 
 # For an hour or so. EVENTS, KILLS, WORKERS and SEED may be given; ARGS="--help" for more.
-soak: $(STAMP)
-	$(BIN)/python -m tests.crash.soak $(foreach it,EVENTS KILLS WORKERS SEED,$(if $($(it)),--$(shell \
+soak: $(COMPILED)
+	$(AS_COMPILED) $(BIN)/python -m tests.crash.soak $(foreach it,EVENTS KILLS WORKERS SEED,$(if $($(it)),--$(shell \
 		echo $(it) | tr A-Z a-z) $($(it)))) $(ARGS)
 
 # Every customer's features against a batch computation; FILE is UCI Online Retail as CSV, gzipped.
@@ -96,15 +110,15 @@ truth: $(STAMP)
 
 # DATA: a folder with online_retail.csv.gz and online_shoppers_intention.csv (both UCI) and CDNOW_master.txt;
 # ARGS="--file NAME=PATH,DAYS" for others.
-bench-churn: $(STAMP)
-	$(BIN)/python -m bench.churn $(if $(DATA),--data $(DATA)) $(ARGS)
+bench-churn: $(COMPILED)
+	$(AS_COMPILED) $(BIN)/python -m bench.churn $(if $(DATA),--data $(DATA)) $(ARGS)
 
 # FILE: UCI Online Retail as CSV, gzipped.
-bench-replay: $(STAMP)
-	$(BIN)/python -m bench.replay --file $(FILE)
+bench-replay: $(COMPILED)
+	$(AS_COMPILED) $(BIN)/python -m bench.replay --file $(FILE)
 
-bench-full: $(STAMP)
-	$(BIN)/python -m bench.full
+bench-full: $(COMPILED)
+	$(AS_COMPILED) $(BIN)/python -m bench.full
 
 clean:
 	rm -rf .venv build *.egg-info deploy/kafka/target

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from operators import customers
+
 FOLDER = Path(__file__).parent / "results"
 
 
-def keep(name: str, found: Any) -> None:
-    """Write it as bench/results/<name>.json, and print it."""
-    text = json.dumps(found, indent=2) + "\n"
+def keep(name: str, found: dict[str, Any]) -> None:
+    """Write it as bench/results/<name>.json, and print it; with whether the core was compiled."""
+    compiled = not str(customers.__file__).endswith(".py")
+    text = json.dumps({"compiled": compiled, **found}, indent=2) + "\n"
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.json").write_text(text)
     print(text)

@@ -8,7 +8,6 @@ stand still meanwhile. When the move arrives they are applied as if it had taken
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from copy import copy
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -261,28 +260,13 @@ class Customers:
     def _again(self, id: str, earlier: list[Done], now: list[Done]) -> Record:
         """The customer's record, made in its place from what is stored, by what was done `earlier` and in
         the cut that is `now` worked on."""
-        attempt = copy(self)
-        found = attempt._records = _Scratch()
-        attempt._timers, attempt.tally = Timers(lambda low, high: ()), Tally({})
-        attempt._intents = Intents(self._playbook)
-        attempt._effects = attempt._intents.effects
-        if self._playbook.reference:
-            attempt._reference, attempt._reader = self._enriched(self._journal.known(self._known))
+        found = _Scratch()
         stored = self._records.stored(id)
         if stored is not None:
             found[id] = stored
-        for done in (earlier, now):
-            attempt._profiles = {}
-            for op, before, watermark in done:
-                record = found.get(id) or Record(id)
-                if op[0] == FIRE:
-                    attempt._fire_due(record, watermark)
-                elif op[0] == REFERENCE:
-                    learn(attempt._reference, op)
-                else:
-                    attempt._operate(record, op, before, watermark)
+        told = self._on_the_side(id, found, [earlier, now])
         self._profiles.pop(id, None)
-        self._profiles.update(attempt._profiles)
+        self._profiles.update(told)
         if id in found:
             self._records.touch(found[id])
             self._timers.reset(id, -1 if _waiting(found[id]) else alarm_of(found[id].part("core")))
@@ -290,6 +274,32 @@ class Customers:
             self._records.drop(id)
             self._timers.reset(id, -1)
         return found.get(id) or Record(id)
+
+    def _on_the_side(self, id: str, found: _Scratch, done: list[list[Done]]) -> dict[str, Effect]:
+        """Do all of `done` again to the record of `id` in `found`, and nothing else. What comes of it is lost
+        but for the profiles of the last of `done`."""
+        shard = self._records, self._timers, self.tally, self._intents, self._effects, self._profiles
+        known = self._reference, self._reader, self.repeated_moves
+        self._records, self._timers, self.tally = found, Timers(lambda low, high: ()), Tally({})
+        self._intents = Intents(self._playbook)
+        self._effects = self._intents.effects
+        if self._playbook.reference:
+            self._reference, self._reader = self._enriched(self._journal.known(self._known))
+        try:
+            for part in done:
+                self._profiles = {}
+                for op, before, watermark in part:
+                    record = found.get(id) or Record(id)
+                    if op[0] == FIRE:
+                        self._fire_due(record, watermark)
+                    elif op[0] == REFERENCE:
+                        learn(self._reference, op)
+                    else:
+                        self._operate(record, op, before, watermark)
+            return self._profiles
+        finally:
+            self._records, self._timers, self.tally, self._intents, self._effects, self._profiles = shard
+            self._reference, self._reader, self.repeated_moves = known
 
     # --- one operation, now or held ---------------------------------------------------------------
 

@@ -193,8 +193,7 @@ def _why(playbook: Playbook, rule: Rule, key: str, facts: dict[str, Any], basket
     if rule.kind == "crossing":
         return "; ".join([f"{rule.of} is {facts[rule.of]:g}", *_reasons(rule, facts)])
     if rule.kind == "rise":
-        before, now = facts["value_before"], facts["value_now"]
-        rose = f"{rule.of} rose from {before:g} to {now:g}"
+        rose = f"{rule.of} rose from {facts['value_before']:g} to {facts['value_now']:g}"
         return "; ".join([rose, *_reasons(rule, facts)])
     if basket is not None:
         return f"nothing for {durations.show(rule.wait)} after the last change of {key or 'the cart'}"

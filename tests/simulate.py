@@ -10,7 +10,7 @@ order of the partitions in the marker of the `order` topic.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -94,15 +94,27 @@ def models_place(playbook: Playbook) -> str:
     return f"{topics.learning(playbook.scope, 'models')}/0"
 
 
-def _instantly(operations: Iterable[Operation], store: Store) -> Iterator[Operation]:
-    """Each move arrives right behind the operation that awaits it."""
-    under_way: dict[int, bytes] = {}
+def _instantly(operations: Iterable[Operation], store: Store) -> list[Operation]:
+    """Each move arrives right behind the operation that awaits it. What it brings is put in as soon as it is
+    known, while the operations are being applied one after the other."""
+    found: list[Operation] = []
+    numbers: dict[str, int] = {}
+    moved: dict[int, int] = {}
     for op in operations:
-        yield op
+        found.append(op)
         if op[0] == RETIRE:
-            under_way[op[3]] = store.dropped.encode()
+            numbers[op[1]] = op[3]
         elif op[0] == EXPECT:
-            yield MOVED, op[1], op[2], under_way.pop(op[2])
+            moved[op[2]] = len(found)
+            found.append((MOVED, op[1], op[2], b""))
+
+    def brought(loser: Record) -> None:
+        if loser.id in numbers:
+            place = moved[numbers[loser.id]]
+            found[place] = (*found[place][:3], loser.encode())
+
+    store.on_drop = brought
+    return found
 
 
 def arrivals(playbook: Playbook, inputs: Inputs) -> dict[str, list[Arrival]]:
@@ -195,7 +207,7 @@ class Store(dict[str, Record]):
     def __init__(self, saved: Mapping[str, bytes]) -> None:
         super().__init__({id: records.decode(id, raw) for id, raw in saved.items()})
         self.saved = dict(saved)
-        self.dropped = Record("")
+        self.on_drop: Callable[[Record], None] = lambda _: None
         self._dirty: set[str] = set()
 
     def get(self, id: str, default: Any = None, /) -> Any:
@@ -221,7 +233,7 @@ class Store(dict[str, Record]):
         self._dirty.add(record.id)
 
     def drop(self, id: str) -> None:
-        self.dropped = self.get(id, Record(id))
+        self.on_drop(self.get(id, Record(id)))
         self.pop(id, None)
         self._dirty.add(id)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from operators import features, patterns, records
 from operators.features import Feature, columns_of
 from operators.parts import Core, Line, Measured, Patterns, Sent
-from operators.records import CORE_MERGES, MERGES, Record
+from operators.records import CORE_MERGES, MERGES, Kept, Record
 from schemas.playbook import Aggregate
 from tests.properties.logs import law
 
@@ -202,7 +202,7 @@ def test_a_merged_record_has_every_part_of_both() -> None:
     theirs.part("seen")[1234] = 7
     theirs.part("sent")["t1"] = Sent("cart", "c1", "theirs", "m1", 1, 9)
     theirs.part("queue").early[1] = b"stays behind"
-    records.merge(mine, records.decode("theirs", theirs.encode()), {})
+    records.merge(mine, records.decode("theirs", theirs.encode()), Kept({}))
     again = records.decode("mine", mine.encode())
     assert again.part("core").consents == {"marketing/email": (1, True), "marketing/push": (2, True)}
     assert shown(again.part("m"), 5)["last_0"] == "a"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from hypothesis import given
+import orjson
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from operators.counts import Tally
 from operators.identity import customer_id
 from operators.playbook import Playbook
 from operators.records import Record
+from tests.compiled import as_source
 from tests.events import at, consent, event, inputs, retail, run, track
 from tests.outcome import Outcome
 from tests.properties.logs import ALONE, LIMITED, Act, Log, acts, law, written
@@ -82,6 +84,11 @@ def simulate(log: Log, shards: int, unwritten: int, returning: Any, lagging: Any
     return simulation.finish()
 
 
+def _links(raw: bytes) -> bool:
+    said = orjson.loads(raw)
+    return "context" in said or ("userId" in said and "anonymousId" in said)
+
+
 def of_poison(outcome: Outcome) -> dict[tuple[str, int], str]:
     letters = outcome.dead_letters.values()
     return {(f"{it.topic}/{it.partition}", it.offset): it.detail for it in letters if it.stage == "customer"}
@@ -102,6 +109,12 @@ def test_a_log_with_poison_gives_what_the_log_without_it_gives_and_dead_letters(
     found = simulation.outcome()
     bad = of_poison(found)
     assert all("ArithmeticError: a defect deep in a rule" in detail for detail in bad.values())
+    # What raises may be the event behind the poisoned one. Where it links people, it goes on doing so.
+    assume(
+        not any(
+            _links(row[2]) for place, rows in log.inputs.items() for row in rows if (place, row[0]) in bad
+        )
+    )
     clean = {place: [row for row in rows if (place, row[0]) not in bad] for place, rows in log.inputs.items()}
     expected = simulate(log._replace(inputs=clean), shards, 0, returning, lagging)
     assert found.state() == expected.outcome().state()
@@ -120,6 +133,7 @@ def test_a_log_with_poison_gives_what_the_log_without_it_gives_and_dead_letters(
     assert not simulation.twice
 
 
+@as_source
 def test_a_timer_that_raises_costs_its_rule_what_was_open_and_nothing_else() -> None:
     who = {"user": "ann"}
     outcome = run(
