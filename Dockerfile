@@ -22,7 +22,7 @@ COPY schemas schemas
 RUN /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/oncue/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl \
     && /opt/oncue/bin/pip uninstall --yes pip setuptools
-COPY deploy/compiled.py deploy/compiled.py
+COPY deploy/compiled.py deploy/
 RUN /opt/build/bin/python deploy/compiled.py /opt/oncue/compiled
 
 FROM ${BASE}

@@ -53,7 +53,7 @@ RUNNING = $(patsubst %,tests/flows/test_%.py,run trouble telemetry topics_change
 PLACES = $(patsubst %,tests/crash/test_%.py,places zombie learning_kill)
 
 pure: $(STAMP)
-	$(BIN)/python -m pytest tests/operators tests/schemas operators schemas state
+	$(BIN)/python -m pytest tests/schemas tests/properties/test_poison.py operators schemas state
 
 # On the compiled core, as the image has it.
 laws: $(COMPILED)

@@ -36,7 +36,7 @@ options = ["--config-file=", "--ignore-missing-imports", "--follow-imports=silen
 setup(
     name="oncue-compiled",
     packages=[],
-    ext_modules=mypycify([*options, *{modules!r}], opt_level="2", debug_level="0"),
+    ext_modules=mypycify([*options, *{modules!r}], opt_level="1", debug_level="0"),
 )
 """
 

@@ -3,7 +3,7 @@
     python deploy/image_steps.py [--keep FOLDER]
 
 COPY and RUN are carried out in a folder that stands for the image's root: /opt, /src, /wheels and /state in
-them mean folders in it. Steps for which one has to own the machine (useradd) are named and left out. Then
+them mean folders in it. Steps for which one has to own the machine (OWNERS) are named and left out. Then
 what was installed runs as the image would: without this checkout, by a user who can write to the state
 directory only (if this is root, who can become another, and Python is open to others). It takes a minute or
 two and the package index.
@@ -24,6 +24,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 USER = 10001
+OWNERS = ("useradd", "apt-get")
 ROOTED = re.compile(r"(?<![\w./])/(opt|src|wheels|state)\b")
 
 
@@ -44,7 +45,7 @@ def build(root: Path) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         elif name == "COPY" and not rest.startswith("--from"):
             _copy(folder, rest.split())
-        elif name == "RUN" and "useradd" in rest:
+        elif name == "RUN" and any(program in rest for program in OWNERS):
             print(f"left out: RUN {rest}", flush=True)
         elif name == "RUN":
             print(f"RUN {rest}", flush=True)
@@ -55,7 +56,8 @@ def build(root: Path) -> None:
 def _copy(folder: Path, words: list[str]) -> None:
     *sources, target = words
     for source in sources:
-        there = folder / source if target == "./" else folder / target
+        there = folder / target / Path(source).name if target.endswith("/") else folder / target
+        there.parent.mkdir(parents=True, exist_ok=True)
         if (CHECKOUT / source).is_dir():
             shutil.copytree(CHECKOUT / source, there, ignore=shutil.ignore_patterns("__pycache__"))
         else:
@@ -78,13 +80,21 @@ def try_it(root: Path) -> None:
     for words in (["check", playbook], ["demo", "--speed", "4000", "--json", state / "demo.json"]):
         print("oncue", *words, flush=True)
         subprocess.run(
-            [oncue, *words], cwd="/", env={**_environment(root), "TMPDIR": str(temporary)}, check=True,
+            [oncue, *words], cwd="/", check=True,
+            env=_environment(root) | _said(root) | {"TMPDIR": str(temporary)},
             stdout=subprocess.DEVNULL, user=USER if other else None, group=USER if other else None,
             extra_groups=[] if other else None,
         )  # fmt: skip
     written = [path for path in (root / "opt").rglob("*") if other and path.stat().st_uid == USER]
     if written:
         sys.exit(f"it wrote into the image: {written[0]}")
+
+
+def _said(root: Path) -> dict[str, str]:
+    """What ENV says."""
+    told = (rest for name, rest in instructions((CHECKOUT / "Dockerfile").read_text()) if name == "ENV")
+    pairs = (pair.partition("=") for rest in told for pair in rest.split())
+    return {name: ROOTED.sub(lambda found: f"{root}/{found[1]}", value) for name, _, value in pairs}
 
 
 def _open_to_all(folder: Path) -> bool:

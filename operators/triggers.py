@@ -58,19 +58,23 @@ def decide(
     key, cause, now = reason.key, reason.cause, reason.at
     pattern = mine.keys[key]
     core: Core = record.part("core")
-    facts = feature_values(playbook, record, rule.facts, now) | reason.facts
     basket = patterns.basket(mine, pattern) if rule.basket else None
+    own = reason.facts
     if basket is not None:
-        facts["basket_value"], facts["basket_items"] = basket.value, basket.items
+        own = own | {"basket_value": basket.value, "basket_items": basket.items}
+    where, hidden = rule.where, playbook.hidden
+    unknown = where is not None and bool(hidden) and not hidden.isdisjoint(where.names)
+    if where is not None and not unknown:  # before all that it does not ask for, because it may well not hold
+        asked = [name for name in rule.facts if name in where.names]
+        if not where.test(feature_values(playbook, record, asked, now) | own):
+            pattern.fired = pattern.since
+            return None
+    facts = feature_values(playbook, record, rule.facts, now) | own
     pattern.fired = pattern.since
     id = trigger_id(rule, record.id, key, cause, pattern.since)
     thread = _thread(rule.name, key, cause)
-    if rule.where is not None:
-        hidden = playbook.hidden
-        if hidden and not hidden.isdisjoint(rule.where.names):
-            return _decision(rule, record.id, reason._replace(facts=facts), "backfilling", id, arrived)
-        if not rule.where.test(facts):
-            return None
+    if unknown:
+        return _decision(rule, record.id, reason._replace(facts=facts), "backfilling", id, arrived)
     held = held_back(core, rule, now, watermark - now)
     if held:
         return _decision(rule, record.id, reason._replace(facts=facts), held, id, arrived)

@@ -31,7 +31,7 @@ Record = Example | Command
 
 def told() -> list[Record]:
     """Examples, and among them what an operator says."""
-    records: list[Record] = [*examples(shop(150, 200))]
+    records: list[Record] = [*examples(shop(110, 200))]
     records.insert(len(records) // 2, Command("promote", contestant="tree"))
     records.insert(len(records) // 3, Command("promote", contestant="logistic"))
     return records

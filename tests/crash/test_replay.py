@@ -66,7 +66,7 @@ def customers(scope: Scope, state: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_a_replay_repeats_what_a_killed_run_decided_and_explains_what_event_time_changes(shop: Scope) -> None:
-    story = kill_again_and_again(shop, traffic(6_000, seed=11), kills=5, seed=11)
+    story = kill_again_and_again(shop, traffic(4_000, seed=11), kills=5, seed=11)
     assert story.kills >= 4
     assert story.surprises == []
 
