@@ -25,7 +25,7 @@ churn:
   horizon: 30d
   contestants: [recursive, logistic, tree]
 """
-KILLS = 4
+KILLS = 3
 Record = Example | Command
 
 
