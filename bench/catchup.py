@@ -57,7 +57,7 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder, KafkaBroker() as broker:
         found = [measure(Path(folder), broker.bootstrap, units) for units in asked.units]
-    results.keep("catchup", found)
+    results.keep("catchup", {"runs": found})
 
 
 if __name__ == "__main__":

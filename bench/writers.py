@@ -75,7 +75,7 @@ def main() -> None:
                 topic = f"out-{turn}-{kind.__name__}"
                 topics.make([topics.NewTopic(topic, 1)], broker.bootstrap)
                 found.append(measure(kind, broker.bootstrap, topic, asked.batches))
-    results.keep("writers", found)
+    results.keep("writers", {"runs": found})
 
 
 if __name__ == "__main__":
