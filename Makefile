@@ -52,6 +52,7 @@ PURE = tests/operators tests/properties tests/schemas
 RUNNING = $(patsubst %,tests/flows/test_%.py,run trouble telemetry topics_change peers again)
 PLACES = $(patsubst %,tests/crash/test_%.py,places zombie learning_kill)
 
+# Poison is planted by numbers that raise; compiled code does not ask them.
 pure: $(STAMP)
 	$(BIN)/python -m pytest tests/schemas tests/properties/test_poison.py operators schemas state
 

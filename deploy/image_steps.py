@@ -5,8 +5,8 @@
 COPY and RUN are carried out in a folder that stands for the image's root: /opt, /src, /wheels and /state in
 them mean folders in it. Steps for which one has to own the machine (OWNERS) are named and left out. Then
 what was installed runs as the image would: without this checkout, by a user who can write to the state
-directory only (if this is root, who can become another, and Python is open to others). It takes a minute or
-two and the package index.
+directory only (if this is root, who can become another, and Python is open to others). It takes some
+minutes and the package index.
 """
 
 from __future__ import annotations

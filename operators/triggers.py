@@ -57,6 +57,7 @@ def decide(
     """
     key, cause, now = reason.key, reason.cause, reason.at
     pattern = mine.keys[key]
+    pattern.fired = pattern.since
     core: Core = record.part("core")
     basket = patterns.basket(mine, pattern) if rule.basket else None
     own = reason.facts
@@ -67,10 +68,8 @@ def decide(
     if where is not None and not unknown:  # before all that it does not ask for, because it may well not hold
         asked = [name for name in rule.facts if name in where.names]
         if not where.test(feature_values(playbook, record, asked, now) | own):
-            pattern.fired = pattern.since
             return None
     facts = feature_values(playbook, record, rule.facts, now) | own
-    pattern.fired = pattern.since
     id = trigger_id(rule, record.id, key, cause, pattern.since)
     thread = _thread(rule.name, key, cause)
     if unknown:
