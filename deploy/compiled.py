@@ -21,13 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("flows", "operators", "schemas", "state")
 # What every event goes through. No module with a Struct in it: of an annotation mypyc keeps the outermost
 # type only, and of a class no keywords, so msgspec would write and read another format.
-COMPILED = """
+_CORE = """
     counts customers dedupe distinct effects enrichment events expressions facts features headers identifiers
     identity intents journal measures money order panes paths patterns profiles rebuild records resolve rules
     scores timers told triggers
     churn/customer churn/pending churn/reasons churn/scoring churn/statistics churn/values
     intent/vector intent/visitor intent/visits
 """.split()
+COMPILED = ["state/cache.py", "flows/hot.py", *(f"operators/{name}.py" for name in _CORE)]
 
 _SETUP = """
 from mypyc.build import mypycify
@@ -52,7 +53,7 @@ def copy(folder: Path) -> None:
 def compile_in(folder: Path) -> None:
     """Raises CalledProcessError when mypyc or the compiler fail; what they say has been printed."""
     script = folder / "setup.py"
-    script.write_text(_SETUP.format(modules=[f"operators/{name}.py" for name in COMPILED]))
+    script.write_text(_SETUP.format(modules=COMPILED))
     subprocess.run([sys.executable, script.name, "--quiet", "build_ext", "--inplace"], cwd=folder, check=True)
     script.unlink()
     for left in (folder / "build", folder / ".mypy_cache"):

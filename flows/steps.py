@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from bytewax.operators import StatefulBatchLogic
 
+from flows.hot import Hot, Versions
 from flows.settings import Run
 from flows.telemetry import views
 from flows.telemetry.figures import Point
@@ -177,35 +178,6 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
         token = self._save(self._store)
         self._run.timings.pause("resolve", began)
         return token
-
-
-class Hot(Cache[Record]):
-    """The shard's customers as the core wants them."""
-
-    def stored(self, id: str, /) -> Record | None:
-        raw = self._store.get(self._prefix + id.encode())
-        return None if raw is None else self._decode(id, raw)
-
-    def touch(self, record: Record, /) -> None:
-        self._dirty[record.id] = self._young[record.id] = record
-
-    def drop(self, id: str, /) -> None:
-        del self[id]
-
-
-_NOTHING: Known = {}
-
-
-class Versions(Cache[Known]):
-    """The shard's reference data. That nothing is known of an id is remembered like anything else."""
-
-    def get(self, key: str, /) -> Known:
-        found = self._young.get(key)
-        if found is None:
-            found = self._older(key)
-            if found is None:
-                found = self._young[key] = _NOTHING
-        return found
 
 
 class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int, int | None] | None]):

@@ -314,7 +314,11 @@ class Intents:
 
 def alarm_of(core: Core) -> int:
     """The customer's first alarm, -1 for none."""
-    return min(core.alarms.values()) if core.alarms else -1
+    first = -1
+    for due in core.alarms.values():
+        if first < 0 or due < first:
+            first = due
+    return first
 
 
 def _reached(mine: Patterns, pattern: Pattern) -> bool:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from email_validator import EmailNotValidError, validate_email
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from operators.identifiers import TYPES, Identifiers, Policy, person_name
+from operators.junk import is_junk_email
 from schemas.inbound import Traits
 
 ALL = Identifiers([Policy(kind) for kind in TYPES], "US")
@@ -109,3 +113,26 @@ def test_merged_keys_keep_their_order_and_do_not_repeat() -> None:
     assert ALL.merged(("email:e", "anonymous_id:a"), ("user_id:u", "email:e")) == (
         "user_id:u", "email:e", "anonymous_id:a",
     )  # fmt: skip
+
+
+def by_the_library(address: str) -> tuple[str, ...]:
+    try:
+        checked = validate_email(address, check_deliverability=False, test_environment=True)
+    except EmailNotValidError:
+        return ()
+    return (f"email:{checked.local_part}@{checked.ascii_domain}".lower(),)
+
+
+LABELS = st.text("ab0-", min_size=1, max_size=4) | st.just("a" * 63) | st.just("a" * 64)
+DOMAINS = st.lists(LABELS, min_size=1, max_size=4).map(".".join)
+ENDS = st.sampled_from([".org", ".test", ".local", ".onion", ".c", ".xn--p1ai", ".c-m", ".o1", "", "."])
+
+
+@given(st.text("ab1.+-_'@ ", min_size=1, max_size=8) | st.just("a" * 64) | st.just("a" * 65), DOMAINS, ENDS)
+@example("ann.lee+shop", "mail.example-shop", ".org")
+def test_the_short_way_for_plain_addresses_says_what_the_library_says(
+    local: str, domain: str, end: str
+) -> None:
+    address = f"{local}@{domain}{end}".lower()
+    if not is_junk_email(address):
+        assert of(email=address) == by_the_library(address.strip())
