@@ -88,7 +88,7 @@ def measure(text: str, count: int, people: int, every: int, cold: bool, step: fl
     writes = size = 0
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 100, 1_000_000)  # as a worker does
+    gc.set_threshold(400_000, 100, 1_000_000)  # as a worker does
     for pack in packs:
         began = process_time()
         shard.apply(pack)

@@ -21,7 +21,7 @@ from operators.churn.definition import PURCHASE, RESCORE
 from operators.churn.scoring import Curves, Scorer
 from operators.churn.statistics import DAY
 from operators.events import Reader
-from operators.facts import feature_values
+from operators.facts import feature_values, newest_score
 from operators.features import add
 from operators.intent import visitor
 from operators.intent.definition import Definition
@@ -65,7 +65,7 @@ def churn(book: Playbook) -> Measured:
     def model() -> None:
         nonlocal now
         now += 60_000
-        customer.score(part, record.id, now, (1.0, 0.0, 0.0, 0.0), scores.scorer(now), definition)
+        customer.score(part, record.id, now, (1.0, 0.0, 0.0, 0.0), scores.served.scorer(now), definition)
 
     def told() -> None:
         feature_values(book, record, definition.more, now)
@@ -100,7 +100,7 @@ def intent(book: Playbook) -> Measured:
     for what in ("looks", "adds", "looks"):
         event(60_000, what)
     part = record.part("intent")
-    curves = scores.scorer(now)._replace(function=curved(definition))
+    curves = scores.served.scorer(now)._replace(function=curved(definition))
 
     def model(scorer: Scorer) -> None:
         nonlocal now
@@ -109,10 +109,10 @@ def intent(book: Playbook) -> Measured:
         visitor.score(part, record.id, now, (), scorer, definition)
 
     return [
-        ("intent: the rule alone", lambda: model(scores.scorer(now))),
+        ("intent: the rule alone", lambda: model(scores.served.scorer(now))),
         ("curves alone", lambda: model(curves)),
-        ("all of it, with the rule", lambda: event(60_000, "looks")),
-        ("a signal without score", lambda: event(1, "looks")),
+        ("a signal", lambda: event(60_000, "looks")),
+        ("a question", lambda: newest_score(foresight.playbook, record, "intent", now)),
     ]
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import msgspec
 from bytewax.operators import StatefulBatchLogic
 
+from flows.hot import Versions
 from flows.settings import Run
-from flows.steps import META, Step, Versions
+from flows.steps import META, Step
 from flows.telemetry import views
 from flows.telemetry.figures import Point
 from operators.customers import learn

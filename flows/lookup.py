@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from flows.placing import place
-from flows.steps import META, SHOWN
+from flows.steps import META, MODELS, SHOWN
 from operators import patterns, profiles, records, told, yamlfile
 from operators.counts import Counts
 from operators.facts import feature_values
@@ -20,6 +20,8 @@ from operators.identity import customer_id
 from operators.parts import Core, Patterns
 from operators.playbook import Playbook
 from operators.resolve import shard_of
+from operators.scores import Foresight
+from operators.served import Taken
 from schemas.inbound import Traits
 from state import reading
 from state.errors import StateError
@@ -28,6 +30,7 @@ MONEY = ("sum", "mean", "min", "max", "first", "last")  # aggregates that are in
 _PHONE = re.compile(r"\s*([-+()./\d\s]+)\s+(\D.*)")
 _shown = msgspec.msgpack.Decoder(dict[int, int]).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
+_taken = msgspec.msgpack.Decoder(list[Taken]).decode
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
 _evidence = msgspec.msgpack.Decoder(Evidence).decode
 
@@ -69,6 +72,8 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
         stored = database.get(b"c" + customer_id.encode()) if database is not None else None
         about = database.get(META) if database is not None else None
         shown = database.get(SHOWN) if database is not None else None
+        models = database.get(MODELS) if database is not None else None
+    book = Foresight(book, _taken(models) if models else ()).playbook
     complete = _shown(shown) if shown else {}
     book.hidden.update(*(names for generation, names in book.later.items() if generation not in complete))
     record = records.decode(customer_id, stored) if stored else records.Record(customer_id)

@@ -19,12 +19,13 @@ from operators.asof import Past, Person
 from operators.churn import published
 from operators.facts import feature_values
 from operators.folding import Summary
+from operators.foretold import PARTS
 from operators.graph import Cluster
 from operators.history import Happened
 from operators.rebuild import Counter, Rebuilder
 from operators.records import Record
 from operators.reference import Known
-from operators.scores import KEPT, Taken
+from operators.served import KEPT, Taken
 from state import points, reading
 from state.errors import StateError
 
@@ -110,16 +111,15 @@ class Remembered:
             return None
         person = mine[0]
         asked = self.playbook._replace(profiles=None, generations={}, later={}, hidden=set())
-        record = Rebuilder(asked, self._known, models).record(
-            person.customer, person.happened, self._beginning(person), until=at
-        )
+        rebuilder = Rebuilder(asked, self._known, models)
+        record = rebuilder.record(person.customer, person.happened, self._beginning(person), until=at)
         note = self._forget_unknown(record) if model is None else ""
         return {
             "customer": person.customer,
             "found_by": found_by,
             "identifiers": lookup.linked(person.cluster, lookup.edges_in(person.evidence)),
             "retired": sorted(person.retired),
-            **lookup.described(asked, record, at, (self.root / "playbook.yaml").read_text()),
+            **lookup.described(rebuilder.playbook, record, at, (self.root / "playbook.yaml").read_text()),
             "scores_note": note,
         }
 
@@ -165,9 +165,9 @@ class Remembered:
         for subject in self.playbook.foretold:
             mine = [after for after, raw in self._models if published.read(raw).subject == subject]
             if len(mine) == KEPT and record.has(subject):
-                part = record.part(subject)
-                if part.scored is not None and part.scored.at <= mine[0]:
-                    part.scored = None
+                part, of = record.part(subject), PARTS[subject]
+                if 0 <= of.last(part) <= mine[0]:
+                    of.forget(part)
                     said.append(
                         f"{subject}: scored by a model from before {moment(mine[0])}, which is not kept"
                     )

@@ -26,7 +26,7 @@ from operators.operations import Pack
 from operators.records import Record
 from operators.reference import Known
 from operators.resolve import Resolver
-from operators.scores import Taken
+from operators.served import Taken
 from operators.timers import Alarm, Timers
 from state.cache import Cache
 from state.errors import StateError, unusable

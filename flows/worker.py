@@ -113,9 +113,9 @@ def work(
     signal.signal(signal.SIGINT, lambda *_: run.stop.set())
     threading.Thread(target=_watch_the_clock, args=(anew,), daemon=True).start()
     # Nearly all garbage dies by reference count. A full collection over the hot customers of a worker
-    # stops it for up to a second, so only the young generation is looked through.
+    # stops it for up to a second, so only the young generation is looked through, and not often.
     gc.freeze()
-    gc.set_threshold(100_000, 100, 1_000_000)
+    gc.set_threshold(400_000, 100, 1_000_000)
     recovery = RecoveryConfig(str(run.directory.recovery))
     epoch = timedelta(milliseconds=run.playbook.times.epoch)
     flow = topology(run)
@@ -138,6 +138,7 @@ def work(
             ending.close()
             return explain(run.directory.trouble() or error) if ending.code is None else ending.code
         finally:
+            gc.freeze()  # else Python looks through all of it, several times, before it ends
             run.timings.write()
             if run.copies is not None:
                 run.copies.close()

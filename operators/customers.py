@@ -42,7 +42,8 @@ from operators.parts import Core, Measured, Queue
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.reference import Reference, Table, key_of
-from operators.scores import Foresight, Taken
+from operators.scores import Foresight
+from operators.served import Taken
 from operators.timers import Timers
 from schemas import topics
 from schemas.inbound import ConsentUpdated
@@ -80,6 +81,7 @@ class Customers:
     """One shard's customers. `apply(pack)` returns the effects of a cut; `written` and `all_written`
     tell it which records have been written back.
 
+    `playbook` is the one that was given, with the models that score here.
     Of output topics that are not among those `written` (codes) it may leave effects out.
 
     What makes a step raise is put aside with the error, and everything is as if it had not come. An error
@@ -99,13 +101,14 @@ class Customers:
         shown: dict[int, int] | None = None,
         written: Container[int] = range(len(topics.OUTPUTS)),
     ) -> None:
-        self._playbook = playbook
+        self._foresight = Foresight(playbook, models) if playbook.foretold else None
+        playbook = self._foresight.playbook if self._foresight is not None else playbook
+        self.playbook = self._playbook = playbook
         self._shard = shard
         self._records = records_
         self._timers = timers
         self._plan = playbook.plan
         self._kept = playbook.kept
-        self._foresight = Foresight(playbook, models) if playbook.foretold else None
         self._intents = Intents(playbook)
         self._window = playbook.times.dedupe
         self._fatal = fatal

@@ -9,6 +9,7 @@ from typing import Any
 from operators import features, told
 from operators.expressions import Expression
 from operators.features import CLOSES, Columns, Feature
+from operators.foretold import PARTS, Score
 from operators.playbook import Playbook
 from operators.records import Record
 
@@ -20,8 +21,29 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
     _needed(known, names, slots)
     opened = features.peek(record.part("m"), playbook.plan, slots) if slots and record.has("m") else {}
     found: dict[str, Any] = dict.fromkeys(playbook.hidden) if playbook.hidden else {}
-    _read(playbook, record, names, opened, found, now)
+    _read(playbook, record, names, opened, found, {}, now)
     return {name: found[name] for name in names}
+
+
+def newest_score(playbook: Playbook, record: Record, subject: str, now: int) -> Score | None:
+    """The customer's newest score, while what it foretells is not past at `now` (ms), or None."""
+    foretold = playbook.foretold.get(subject)
+    if foretold is None or not record.has(subject):
+        return None
+    definition = foretold.definition
+    score = PARTS[subject].newest(
+        record.part(subject), foretold.served,
+        lambda at: numbers(playbook, record, definition.more, at), definition,
+    )  # fmt: skip
+    return score if score is not None and now <= score.at + definition.horizon else None
+
+
+def numbers(playbook: Playbook, record: Record, names: Collection[str], at: int) -> list[float]:
+    """The features `names` at `at` (ms) as a model takes them: what is no number is 0."""
+    if not names:
+        return []
+    values = feature_values(playbook, record, names, at).values()
+    return [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
 
 
 def _needed(known: Mapping[str, Feature | Expression], names: Collection[str], slots: set[str]) -> None:
@@ -41,6 +63,7 @@ def _read(
     names: Collection[str],
     opened: Mapping[str, Columns],
     found: dict[str, Any],
+    scores: dict[str, Score | None],
     now: int,
 ) -> None:
     known = playbook.features
@@ -49,11 +72,14 @@ def _read(
             continue
         feature = known.get(name)
         if isinstance(feature, Expression):
-            _read(playbook, record, feature.names, opened, found, now)
+            _read(playbook, record, feature.names, opened, found, scores, now)
             found[name] = feature.value(found)
             continue
         if feature is None:
-            found[name] = told.says(told.newest(playbook.foretold, record, told.OF[name], now), name)
+            subject = told.OF[name]
+            if subject not in scores:
+                scores[subject] = newest_score(playbook, record, subject, now)
+            found[name] = told.says(scores[subject], name)
             continue
         columns = features.columns_of(opened, feature.slot)
         found[name] = features.value(columns, feature, now) if columns else feature.nothing

@@ -6,7 +6,7 @@ of one name. What a learner must know of it is in `operators/churn/subject.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from operators.churn import customer
@@ -16,6 +16,7 @@ from operators.churn.scoring import Scorer
 from operators.churn.subject import Subject
 from operators.intent import visitor
 from operators.intent.parts import Visitor
+from operators.served import Served
 from schemas.churn import Example
 
 
@@ -41,12 +42,14 @@ class Definition(Protocol):
 
 
 class Foretold(NamedTuple):
-    """A subject's section of the playbook, compiled."""
+    """A subject's section of the playbook, compiled. `served`: the models that score; every shard has its
+    own."""
 
     definition: Any  # a Definition; its part's module knows which
     contestants: tuple[str, ...]
     champion: str
     terms: Terms
+    served: Served
 
 
 class Score(Protocol):
@@ -71,9 +74,17 @@ class Part(Protocol):
     def eligible(self, part: Any, at: int, definition: Any, /) -> bool: ...
     def due(self, part: Any, definition: Any, /) -> int: ...
     def again(self, part: Any, now: int, definition: Any, /) -> bool: ...
+    def last(self, part: Any, /) -> int: ...
+    def ask(self, part: Any, at: int, definition: Any, /) -> bool: ...
     def score(
         self, part: Any, owner: str, at: int, more: Sequence[float], scorer: Scorer, definition: Any, /
     ) -> Score: ...
+    def newest(
+        self, part: Any, served: Served, more: Callable[[int], Sequence[float]], definition: Any, /
+    ) -> Score | None: ...
+    def is_news(self, part: Any, score: Any, /) -> bool: ...
+    def told(self, part: Any, /) -> None: ...
+    def forget(self, part: Any, /) -> None: ...
     def examples(self, part: Any, now: int, definition: Any, /) -> list[Example]: ...
     def merge(self, mine: Any, theirs: Any, definition: Any, /) -> None: ...
 

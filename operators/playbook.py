@@ -90,6 +90,11 @@ class Playbook(NamedTuple):
         """The inbound topics. Reference data is first, so that it is so before an event of the same time."""
         return [*sorted(self.reference.values()), *sorted(set(self.topics.values()))]
 
+    def serving(self) -> Playbook:
+        """The same with models of its own, none yet, for a shard or a reader of one."""
+        own = {subject: it._replace(served=it.served.anew()) for subject, it in self.foretold.items()}
+        return self._replace(foretold=own)
+
     @property
     def kept(self) -> Kept:
         """What records keep."""

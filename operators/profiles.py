@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from operators import effects, told
 from operators.effects import Effect
-from operators.facts import feature_values
+from operators.facts import feature_values, newest_score
 from operators.foretold import PARTS
 from operators.parts import Core
 from operators.playbook import Playbook
@@ -53,11 +53,9 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
 
 def told_of(record: Record) -> None:
     """The customer's profile of now goes out, or would: what it says of their scores is no news any more."""
-    for subject in PARTS:
+    for subject, of in PARTS.items():
         if record.has(subject):
-            part = record.part(subject)
-            if part.scored is not None:
-                part.told = part.scored.probability
+            of.told(record.part(subject))
 
 
 def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:
@@ -75,7 +73,7 @@ def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:
 
 def _score(playbook: Playbook, record: Record, subject: str, at: int, form: type[Form]) -> Form | None:
     """What the newest score of `subject` says at `at`."""
-    score = told.newest(playbook.foretold, record, subject, at)
+    score = newest_score(playbook, record, subject, at)
     if score is None:
         return None
     said = {name.removeprefix(f"{subject}_"): say(score) for name, say in told.SAID[subject].items()}

@@ -22,7 +22,8 @@ from operators.parts import Core
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.reference import Table
-from operators.scores import Foresight, News, Taken
+from operators.scores import Foresight, News
+from operators.served import Taken
 from operators.timers import Timers
 
 
@@ -50,6 +51,7 @@ class Rebuilder:
     def __init__(self, playbook: Playbook, known: Table, models: Iterable[Taken] = ()) -> None:
         self._alone, self._timers = _Alone(), Timers(lambda low, high: ())
         self._shard = self._customers(playbook, known, models)
+        self.playbook = self._shard.playbook  # with the models
 
     def _customers(self, playbook: Playbook, known: Table, models: Iterable[Taken]) -> Customers:
         return Customers(playbook, 0, self._alone, self._timers, known, models=models)

@@ -13,29 +13,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from operators import effects, profiles
+from operators import effects, profiles, told
 from operators.churn import published
 from operators.churn.published import Incompatible
-from operators.churn.scoring import Scorer
-from operators.facts import feature_values
-from operators.foretold import PARTS, Definition
+from operators.facts import numbers
+from operators.foretold import PARTS, Definition, Score
 from operators.intents import Intents
 from operators.parts import Core
 from operators.playbook import Playbook
 from operators.records import Record
-from schemas.churn import Model
+from operators.served import Taken
 
-KEPT = 32  # models, for what waited while newer ones came
-MOVED = 0.01  # of probability: a score that moved less is no news for a profile
-
-Taken = tuple[int, bytes]  # what a model scores is as of later than this (ms); the record it came as
 News = tuple[str, Any]  # a subject, and what an event is to it
 
 
 class Foresight:
-    """All that is foretold. `taken`: the models that were taken before, oldest first."""
+    """All that is foretold. `taken`: the models that were taken before, oldest first. `playbook` is the one
+    given with these models in it: whoever reads scores reads them by this one."""
 
     def __init__(self, playbook: Playbook, taken: Iterable[Taken] = ()) -> None:
+        self.playbook = playbook = playbook.serving()
         self.scores = {subject: Scores(playbook, subject) for subject in playbook.foretold}
         self.taken: list[Taken] = []
         for after, raw in taken:
@@ -50,8 +47,8 @@ class Foresight:
         model = published.read(raw)
         scores = self.scores.get(model.subject)
         if scores is not None:
-            scores.take(after, raw, model)
-            self.taken = [one for scores in self.scores.values() for one in scores.taken]
+            scores.served.take(after, raw, model)
+            self.taken = [one for scores in self.scores.values() for one in scores.served.taken]
 
     def event(
         self, intents: Intents, record: Record, core: Core, news: Sequence[News], at: int, message: str,
@@ -79,43 +76,21 @@ class Foresight:
 
 
 class Scores:
-    """Those of one subject. Of the models that came the newest KEPT are `taken`; of those that came at the
-    same moment only the newest can ever score. `alarm`: its name among a customer's alarms; no trigger can
-    have it."""
+    """Those of one subject. `alarm`: its name among a customer's alarms; no trigger can have it.
+
+    A score that no rule watches may be found when somebody wants to know it, see `PARTS`."""
 
     def __init__(self, playbook: Playbook, subject: str) -> None:
         definition = playbook.foretold[subject].definition
         self.alarm = f"!{subject}"
-        self.taken: list[Taken] = []
+        self.served = playbook.foretold[subject].served
         self._playbook = playbook
         self._subject = subject
         self._of = PARTS[subject]
         self._definition: Definition = definition
         self._grace = playbook.times.grace
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
-        self._rule: Scorer = definition.subject.rule(len(definition.inputs))
-        self._scorers: list[tuple[int, Scorer]] = []
-
-    # --- models -------------------------------------------------------------------------------------
-
-    def take(self, after: int, raw: bytes, model: Model) -> None:
-        """A model was published as `raw`. Raises Incompatible when it cannot be used. One that is no newer
-        than those taken is a repetition."""
-        if self._scorers and model.version <= self._scorers[-1][1].version:
-            return
-        definition = self._definition
-        scorer = published.scorer(model, definition.fingerprint, definition.inputs)
-        if self.taken and self.taken[-1][0] == after:
-            self._scorers, self.taken = self._scorers[:-1], self.taken[:-1]
-        self._scorers = [*self._scorers, (after, scorer)][-KEPT:]
-        self.taken = [*self.taken, (after, raw)][-KEPT:]
-
-    def scorer(self, at: int) -> Scorer:
-        """What scores as of `at`."""
-        for after, scorer in reversed(self._scorers):
-            if at > after:
-                return scorer
-        return self._rule
+        self._watched = any(told.OF.get(rule.of) == subject for rule in playbook.rules.values())
 
     # --- what asks for a score ------------------------------------------------------------------------
 
@@ -158,27 +133,27 @@ class Scores:
         self, intents: Intents, record: Record, core: Core, part: Any, at: int, cause: str, before: int,
         watermark: int,
     ) -> None:  # fmt: skip
-        old = part.scored
-        at = max(at, core.last_seen, old.at if old is not None else at)
-        if self._of.eligible(part, at, self._definition):
-            try:
-                found = self._score(record, part, at)
-            except Exception as error:
-                subject = self._subject
-                intents.effects.append(effects.dead_part(record.id, subject, at, intents.arrived, error, b""))
-                core.alarms[self.alarm] = at + self._definition.every + self._grace
-                return
-            intents.scored(record, self._subject, found, cause, watermark)
-            if self._profile_every and abs(found.probability - part.told) >= MOVED:
+        of, definition = self._of, self._definition
+        at = max(at, core.last_seen, of.last(part))
+        if of.eligible(part, at, definition):
+            found: Score | None = None
+            if of.ask(part, at, definition) or self._watched:
+                try:
+                    found = self._score(record, part, at)
+                except Exception as error:
+                    dead = effects.dead_part(record.id, self._subject, at, intents.arrived, error, b"")
+                    intents.effects.append(dead)
+                    core.alarms[self.alarm] = at + definition.every + self._grace
+                    return
+                intents.scored(record, self._subject, found, cause, watermark)
+            if self._profile_every and of.is_news(part, found):
                 profiles.plan(core, max(at, before), self._profile_every)
         self._plan(core, part)
 
-    def _score(self, record: Record, part: Any, at: int) -> Any:
-        more: list[float] = []
-        if names := self._definition.more:
-            values = feature_values(self._playbook, record, names, at).values()
-            more = [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
-        return self._of.score(part, record.id, at, more, self.scorer(at), self._definition)
+    def _score(self, record: Record, part: Any, at: int) -> Score:
+        definition = self._definition
+        more = numbers(self._playbook, record, definition.more, at)
+        return self._of.score(part, record.id, at, more, self.served.scorer(at), definition)
 
     def _plan(self, core: Core, part: Any) -> None:
         due = self._of.due(part, self._definition)

@@ -15,6 +15,7 @@ from operators.intent import vector
 from operators.intent.definition import Definition as Intent
 from operators.measures import HOUR, WEEKDAY, Measure
 from operators.rules import Checker
+from operators.served import Served
 from schemas import playbook as form
 
 FORMS: dict[str, type[form.Learnt]] = {"churn": form.Churn, "intent": form.Intent}
@@ -55,7 +56,10 @@ class _One:
         if not section.on or not section.contestants or definition is None:
             return None
         terms = Terms(section.promote_after, section.margin)
-        return Foretold(definition, tuple(section.contestants), section.contestants[0], terms)
+        served = Served(
+            definition.subject.rule(len(definition.inputs)), definition.fingerprint, definition.inputs
+        )
+        return Foretold(definition, tuple(section.contestants), section.contestants[0], terms, served)
 
     def _definition(self, section: Any) -> Definition | None:
         raise NotImplementedError
@@ -105,7 +109,6 @@ class _Churn(_One):
 class _Intent(_One):
     def _definition(self, section: form.Intent) -> Intent | None:
         gap = self._duration("gap", section.gap)
-        throttle = self._duration("throttle", section.throttle, least=0)
         apart = self._duration("apart", section.apart)
         visit = section.horizon == VISIT
         if visit:
@@ -120,9 +123,7 @@ class _Intent(_One):
         if not section.signals:
             return None
         signals = {name: frozenset(events) for name, events in section.signals.items()}
-        return Intent(
-            frozenset(section.on), signals, horizon, gap, apart, throttle, visit, tuple(section.features)
-        )
+        return Intent(frozenset(section.on), signals, horizon, gap, apart, visit, tuple(section.features))
 
     def _signals(self, section: form.Intent) -> None:
         if not section.signals:

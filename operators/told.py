@@ -4,11 +4,8 @@ what was foretold is past."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
-
-from operators.foretold import Foretold
-from operators.records import Record
 
 # Probabilities are rounded: facts are read by people, and a condition is written with two digits.
 COMMON: dict[str, Callable[[Any], Any]] = {
@@ -33,14 +30,6 @@ OF = {name: subject for subject, names in SAID.items() for name in names}  # who
 def names(subjects: Collection[str]) -> list[str]:
     """What there is to say where a playbook has the sections `subjects`."""
     return [name for name, subject in OF.items() if subject in subjects]
-
-
-def newest(foretold: Mapping[str, Foretold], record: Record, subject: str, now: int) -> Any:
-    """The customer's newest score, while what it foretells is not past at `now` (ms), or None."""
-    if subject not in foretold or not record.has(subject):
-        return None
-    score = record.part(subject).scored
-    return score if score is not None and now <= score.at + foretold[subject].definition.horizon else None
 
 
 def says(score: Any, name: str) -> Any:

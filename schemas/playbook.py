@@ -195,14 +195,12 @@ class Intent(Learnt, kw_only=True):
     """How likely a visit brings an order (an event of `on`): within `horizon`, a duration or `visit`.
 
     `signals`: name -> events that show that somebody is there, in the order of the way to an order; a visit
-    ends where none comes for `gap`. A visitor is scored at an order, at the first signal of a visit, at the
-    first of each kind in it, and at any signal `throttle` after the last score.
+    ends where none comes for `gap`. A visitor is scored at every order and signal.
     """
 
     signals: dict[str, list[str]]
     horizon: str = "24h"
     gap: str = "30m"
-    throttle: str = "30s"
     apart: str = "15m"
     contestants: list[Contestant] = msgspec.field(default_factory=lambda: ["curved", "recursive"])
 

@@ -10,7 +10,7 @@ import msgspec
 from operators import patterns, records
 from operators.churn.parts import Statistics
 from operators.effects import Effect
-from operators.facts import feature_values
+from operators.facts import feature_values, newest_score
 from operators.parts import Line
 from operators.playbook import Playbook
 from operators.records import Record
@@ -49,6 +49,10 @@ class Outcome:
     def features_of(self, customer: str, now: int) -> dict[str, Any]:
         record = self.customers.get(customer, Record(customer))
         return feature_values(self.playbook, record, self.playbook.features, now)
+
+    def score_of(self, customer: str, subject: str, now: int) -> Any:
+        """Their newest score by the rule, or None."""
+        return newest_score(self.playbook, self.customers[customer], subject, now)
 
     def said_of(self, customer: str, name: str, now: int) -> Any:
         """What their score says."""

@@ -4,14 +4,20 @@ begins       whether an event is a reason to keep anything
 happened     at a purchase, or what else asks for a score
 due          when to be scored next because of time, for the record's timer
 again        whether it is so long since the last score
+last         as of when they were scored last
+ask          notes that something asks for a score; whether it is to be found at once
 score        what the model says now; leaves a snapshot behind, at most one in `apart`
+newest       the newest score
+is_news      whether a score is a reason to tell of this customer
+told         this customer was told of
+forget       the newest score is not known any more
 examples     snapshots whose horizon has passed, with their labels, for the learner
 merge        two customers are one
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from operators.churn import pending, statistics, values, vector
@@ -19,9 +25,11 @@ from operators.churn.definition import Deal, Definition
 from operators.churn.parts import Churn, Score
 from operators.churn.reasons import Reasons
 from operators.churn.scoring import Scorer
+from operators.served import Served
 from schemas.churn import Example
 
 CHANGE = 0.01  # a score that moved less has the reasons and the outlook it had: they take as long as it
+MOVED = 0.01  # of probability: a score that moved less is no news for a profile
 
 
 def empty() -> Churn:
@@ -68,6 +76,39 @@ def due(churn: Churn, definition: Definition) -> int:
 def again(churn: Churn, now: int, definition: Definition) -> bool:
     """Whether time alone asks for a score."""
     return churn.bought.count >= definition.least and _last(churn) + _wait(churn, definition) <= now
+
+
+def last(churn: Churn) -> int:
+    """As of when they were scored last (ms), -1: never."""
+    return churn.scored.at if churn.scored is not None else -1
+
+
+def ask(churn: Churn, at: int, definition: Definition) -> bool:
+    """Scores are found at once: when the next is due follows from the last."""
+    return True
+
+
+def newest(
+    churn: Churn, served: Served, more: Callable[[int], Sequence[float]], definition: Definition
+) -> Score | None:
+    """The newest score."""
+    return churn.scored
+
+
+def is_news(churn: Churn, score: Score | None) -> bool:
+    """Whether a profile is to say so."""
+    return score is not None and abs(score.probability - churn.told) >= MOVED
+
+
+def told(churn: Churn) -> None:
+    """A profile says, or would, what the newest score is."""
+    if churn.scored is not None:
+        churn.told = churn.scored.probability
+
+
+def forget(churn: Churn) -> None:
+    """The newest score is not known any more."""
+    churn.scored = None
 
 
 def _wait(churn: Churn, definition: Definition) -> int:
@@ -123,5 +164,8 @@ def merge(mine: Churn, theirs: Churn, definition: Definition) -> None:
     times = (mine.bought.times, theirs.bought.times)
     pending.merge(mine.waiting, theirs.waiting, times, definition.horizon)
     statistics.merge(mine.bought, theirs.bought)
-    pending.merge_scored(mine, theirs)
+    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+    mine.told = max(mine.told, theirs.told)
+    mine.explained = -1.0  # nobody has said why yet of the two as one
+    mine.scored = max((one for one in (mine.scored, theirs.scored) if one is not None), default=None)
     mine.asked = mine.asked or theirs.asked

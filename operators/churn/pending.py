@@ -13,38 +13,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from struct import pack, unpack
-from typing import Any, Protocol
+from typing import Protocol
 
 from operators.churn.parts import Snapshot
 from schemas.churn import Example
 
 
 class Scored(Protocol):
-    """What the parts of all that is foretold have in common. `scored`: the newest score, they compare by
-    time; `snapshot_at`: of the newest snapshot; `told`, `explained`: probabilities, -1 for none."""
+    """What the parts of all that is foretold have in common. `snapshot_at`: of the newest snapshot (ms)."""
 
     waiting: list[Snapshot]
-    scored: Any
     snapshot_at: int
-    told: float
-    explained: float
+
+
+def is_due(part: Scored, at: int, apart: int) -> bool:
+    """Whether a score as of `at` leaves a snapshot behind, at most one in `apart` (ms)."""
+    return part.snapshot_at < 0 or at >= part.snapshot_at + apart
 
 
 def leave(
     part: Scored, at: int, owner: str, facts: tuple[float, ...], score: float, version: int, apart: int
 ) -> None:
-    """A score as of `at` leaves a snapshot behind, at most one in `apart` (ms)."""
-    if part.snapshot_at < 0 or at >= part.snapshot_at + apart:
+    """A score as of `at` leaves a snapshot behind, when one is due."""
+    if is_due(part, at, apart):
         part.waiting.append(snapshot(at, owner, facts, score, version))
         part.snapshot_at = at
-
-
-def merge_scored(mine: Scored, theirs: Scored) -> None:
-    """Of what was scored of two halves the newest is left; nobody has said why yet of the two as one."""
-    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
-    mine.told = max(mine.told, theirs.told)
-    mine.explained = -1.0
-    mine.scored = max((one for one in (mine.scored, theirs.scored) if one is not None), default=None)
 
 
 def snapshot(at: int, owner: str, facts: tuple[float, ...], score: float, version: int) -> Snapshot:

@@ -14,9 +14,8 @@ ORDER = ""  # what an order is to it; a signal has a name
 class Definition(NamedTuple):
     """Durations in ms. Whoever does one of the `signals` is there; whether an order (an event of `on`)
     follows within `horizon` is what is foretold, where `visit` within the same visit. A visit ends where
-    nothing was done for `gap`. Somebody is scored at an order and at signals: the first of a visit, the
-    first of its kind there, and any that comes `throttle` after the last score. Snapshots that wait for
-    their label are at least `apart`. `signals`: name -> events, in the order of the way to an order. `more`:
+    nothing was done for `gap`. Somebody is scored at every order and signal. Snapshots that wait for their
+    label are at least `apart`. `signals`: name -> events, in the order of the way to an order. `more`:
     features of the playbook that are facts besides.
     """
 
@@ -25,7 +24,6 @@ class Definition(NamedTuple):
     horizon: int
     gap: int
     apart: int
-    throttle: int = 0
     visit: bool = False
     more: tuple[str, ...] = ()
 
@@ -36,6 +34,11 @@ class Definition(NamedTuple):
     @property
     def every(self) -> int:
         """Nobody is scored because of time alone."""
+        return 0
+
+    @property
+    def throttle(self) -> int:
+        """Nobody waits for a score."""
         return 0
 
     @property

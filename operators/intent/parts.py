@@ -15,7 +15,7 @@ class Visit(msgspec.Struct, array_like=True, gc=False, order=True):
     counts: dict[str, int]
 
 
-class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
+class Score(msgspec.Struct, frozen=True):
     """The probability of an order within the horizon, as of `at` (ms), why where it is not unlikely, and by
     which model (0: the rule)."""
 
@@ -28,8 +28,8 @@ class Score(msgspec.Struct, array_like=True, frozen=True, order=True):
 class Visitor(msgspec.Struct, array_like=True, gc=False):
     """The part of a customer's record. `visits`: the newest, ascending; `totals` by signal; `first`: when
     the earliest was. `orders`: how many; `ordered`: when, of the last one and two horizons before it.
-    `scored`: the newest score, None since an order. `told`: the probability that their last profile said,
-    `explained`: that the reasons were found for; -1 for none."""
+    `snapshot_at`: of the newest snapshot of those `waiting`, oldest first. `as_of`: of the newest score, -1
+    since an order; the score itself follows from the rest."""
 
     visits: list[Visit]
     totals: dict[str, int]
@@ -37,7 +37,5 @@ class Visitor(msgspec.Struct, array_like=True, gc=False):
     orders: int
     ordered: list[int]
     waiting: list[Snapshot]
-    scored: Score | None = None
     snapshot_at: int = -1
-    told: float = -1.0
-    explained: float = -1.0
+    as_of: int = -1

@@ -4,7 +4,13 @@ begins    whether an event is a reason to keep anything
 happened  at an order or a signal; whether it asks for a score
 due       when the next label is known, for the record's timer
 again     never: what asks for a score is what somebody does
+last      as of when they were scored last
+ask       notes that something asks for a score; whether it is to be found at once
 score     what the model says now; leaves a snapshot behind, at most one in `apart`
+newest    the newest score
+is_news   whether a score is a reason to tell of this visitor
+told      this visitor was told of
+forget    the newest score is not known any more
 examples  snapshots whose horizon has passed, with their labels, for the learner
 merge     two customers are one
 """
@@ -12,7 +18,7 @@ merge     two customers are one
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 
 from operators.churn import pending
@@ -21,9 +27,9 @@ from operators.churn.scoring import Scorer
 from operators.intent import vector, visits
 from operators.intent.definition import ORDER, Definition
 from operators.intent.parts import Score, Visitor
+from operators.served import Served
 from schemas.churn import Example
 
-CHANGE = 0.01  # a score that moved less has the reasons it had: to find them takes as long as the score
 UNLIKELY = 0.05  # of a probability below it nobody asks why, and most are
 
 
@@ -42,15 +48,7 @@ def happened(visitor: Visitor, at: int, what: str, definition: Definition) -> bo
         ordered(visitor, at, definition)
         return True
     saw(visitor, at, what, definition)
-    visit, scored = visitor.visits[-1], visitor.scored
-    if at < visit.start:
-        return False  # told late, of an earlier visit
-    return (
-        scored is None
-        or scored.at < visit.start
-        or visit.counts[what] == 1
-        or at >= scored.at + definition.throttle
-    )
+    return at >= visitor.visits[-1].start  # else told late, of an earlier visit
 
 
 def saw(visitor: Visitor, at: int, signal: str, definition: Definition) -> None:
@@ -74,8 +72,8 @@ def _keep(visitor: Visitor, definition: Definition) -> None:
     since = last - 2 * definition.horizon
     if visitor.ordered[0] < since:
         visitor.ordered = [at for at in visitor.ordered if at >= since]
-    if visitor.scored is not None and visitor.scored.at < last:
-        visitor.scored = None
+    if visitor.as_of < last:
+        visitor.as_of = -1
 
 
 def _answer(visitor: Visitor, times: Iterable[int], definition: Definition) -> None:
@@ -103,6 +101,18 @@ def again(visitor: Visitor, now: int, definition: Definition) -> bool:
     return False
 
 
+def last(visitor: Visitor) -> int:
+    """As of when they were scored last (ms), -1: not since an order."""
+    return visitor.as_of
+
+
+def ask(visitor: Visitor, at: int, definition: Definition) -> bool:
+    """They are to be scored as of `at` (ms). Mostly nobody looks at the score before the next thing that they
+    do, so it is found when somebody does, but for those that leave a snapshot."""
+    visitor.as_of = at
+    return pending.is_due(visitor, at, definition.apart)
+
+
 def score(
     visitor: Visitor, owner: str, at: int, more: Sequence[float], scorer: Scorer, definition: Definition
 ) -> Score:
@@ -112,24 +122,51 @@ def score(
     newest = max(visitor.visits[-1].end if visitor.visits else -1, ordered_at)
     if at < newest:
         raise ValueError(f"a score as of {at} would use what happened at {newest}")
-    facts = vector.facts(
+    facts = _facts(visitor, at, more, definition)
+    found = _scored(at, facts, scorer, definition)
+    pending.leave(visitor, at, owner, facts, found.probability, scorer.version, definition.apart)
+    return found
+
+
+def newest(
+    visitor: Visitor, served: Served, more: Callable[[int], Sequence[float]], definition: Definition
+) -> Score | None:
+    """The newest score; `more`: the features that are facts, at a moment (ms)."""
+    at = visitor.as_of
+    if at < 0 or visitor.visits[-1].end > at:
+        return None  # never scored, or what was told of their last visit came too late to be
+    return _scored(at, _facts(visitor, at, more(at), definition), served.scorer(at), definition)
+
+
+def is_news(visitor: Visitor, score: Score | None) -> bool:
+    """Whether a profile is to say so: whatever they do moves it."""
+    return True
+
+
+def told(visitor: Visitor) -> None:
+    """Nothing to remember."""
+
+
+def forget(visitor: Visitor) -> None:
+    """The newest score is not known any more."""
+    visitor.as_of = -1
+
+
+def _facts(visitor: Visitor, at: int, more: Sequence[float], definition: Definition) -> tuple[float, ...]:
+    ordered_at = visitor.ordered[-1] if visitor.ordered else -1
+    return vector.facts(
         visitor.visits, visitor.totals, visitor.first, visitor.orders, ordered_at, at, definition.gap,
         definition.signals, more,
     )  # fmt: skip
+
+
+def _scored(at: int, facts: tuple[float, ...], scorer: Scorer, definition: Definition) -> Score:
     inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
     chance = scorer.score(inputs)
-    old = visitor.scored
     why: tuple[str, ...] = ()
-    if chance < UNLIKELY:
-        visitor.explained = -1.0
-    elif old is None or abs(chance - visitor.explained) >= CHANGE or scorer.version != old.version:
+    if chance >= UNLIKELY:
         why = _reasons(tuple(definition.signals), definition.more).of(scorer.function, inputs)
-        visitor.explained = chance
-    else:
-        why = old.reasons
-    found = visitor.scored = Score(at, chance, why, scorer.version)
-    pending.leave(visitor, at, owner, facts, chance, scorer.version, definition.apart)
-    return found
+    return Score(at, chance, why, scorer.version)
 
 
 @lru_cache(maxsize=8)
@@ -152,6 +189,7 @@ def merge(mine: Visitor, theirs: Visitor, definition: Definition) -> None:
     mine.orders += theirs.orders
     mine.ordered = sorted(mine.ordered + theirs.ordered)
     _answer(mine, mine.ordered, definition)
-    pending.merge_scored(mine, theirs)
+    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+    mine.as_of = max(mine.as_of, theirs.as_of)
     if mine.ordered:
         _keep(mine, definition)

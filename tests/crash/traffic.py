@@ -49,8 +49,7 @@ _SHORT = (
     ("profiles: {every: 1h}", "profiles: {every: 10s}"),
     ("horizon: 60d", "horizon: 12s"),
     ("horizon: 24h", "horizon: 10s"),
-    ("gap: 30m", "gap: 3s"),
-    ("throttle: 30s", "throttle: 1s\n  apart: 2s"),
+    ("gap: 30m", "gap: 3s\n  apart: 2s"),
     ("intent_probability >= 0.25", "intent_probability >= 0.1"),
 )
 # `hold`: these events are of long ago, an idle moment must not bring time to today. Small cuts, so that a

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from operators import playbook as playbooks
+from operators.facts import newest_score
 from operators.identity import customer_id
 from operators.playbook import BadPlaybook
 from schemas import topics
@@ -35,7 +36,6 @@ intent:
     looks: [Product Viewed]
     adds: [Product Added]
     checkouts: [Checkout Started]
-  throttle: 2m
   features: [views_24h]
 triggers:
   leaves:
@@ -75,7 +75,7 @@ def shop(*events: bytes, until: float | None = None) -> Outcome:
 
 def scored(outcome: Outcome, customer: str = ANN_ID) -> tuple[int, float] | None:
     """When, in minutes, and what."""
-    score = outcome.customers[customer].part("intent").scored
+    score = outcome.score_of(customer, "intent", outcome.customers[customer].part("core").last_seen)
     return None if score is None else ((score.at - at(0)) // 60_000, score.probability)
 
 
@@ -84,14 +84,20 @@ def labels(outcome: Outcome) -> list[tuple[str, int, bool]]:
     return [(it.customer, (it.at - at(0)) // 60_000, it.label) for it in found]
 
 
-def test_a_visitor_is_scored_at_what_is_new_in_a_visit_and_then_every_so_often() -> None:
+def test_a_visitor_is_scored_at_all_they_do_while_they_are_there() -> None:
     times = []
-    events = [look(0), look(1), add(1.5), look(2), look(3.5), look(40), look(41)]
+    events = [look(0), look(1), add(1.5), look(2), event("page", 3, **ANN), look(40), look(10), look(41)]
     for count in range(1, len(events) + 1):
         found = scored(shop(*events[:count]))
         assert found is not None
         times.append(found[0])
-    assert times == [0, 0, 1, 1, 3, 40, 40], "another kind, two minutes later, another visit"
+    assert times == [0, 1, 1, 2, 2, 40, 40, 41], "not at what is no signal, nor at one told late"
+
+
+def test_what_is_told_so_late_that_they_had_gone_is_not_scored() -> None:
+    late = [look(0), event("page", 100, **ANN), look(50)]
+    assert scored(shop(*late)) is None
+    assert scored(shop(*late, look(100))) is not None
 
 
 def test_both_labels_come_a_horizon_after_the_score_and_once() -> None:
@@ -167,9 +173,14 @@ def test_each_subject_takes_its_own_models_and_scores_with_the_newest() -> None:
     log_ = inputs([order(0), look(5), look(10), look(15)])
     simulation = Simulation(both, log_, models=pairs)
     records = simulation.crashing(cut_up(both, log_, [[1]] * 4), ANN_ID)
-    said = [[record.part(name).scored for name in ("intent", "churn")] for record in records]
-    assert [churn.version for _, churn in said[:4]] == [0, 90, 90, 90]
+    said = []
+    for record in records:
+        now = record.part("core").last_seen
+        book = simulation.shards[0].customers.playbook
+        said.append([newest_score(book, record, name, now) for name in ("intent", "churn")])
+    assert [churn and churn.version for _, churn in said[:4]] == [0, 90, 90, 90]
     assert [intent and intent.version for intent, _ in said[:4]] == [None, 5, 7, 7]
+    assert said[2][0] is not None
     assert said[2][0].probability == pytest.approx(0.75)
     (letter,) = simulation.finish().outcome().dead_letters.values()
     assert "model 91 was learnt for another definition of churn" in letter.detail

@@ -169,10 +169,10 @@ def test_what_waited_is_scored_by_the_model_of_its_time_however_many_came_since(
     for moment in (1_000, 2_000, 3_000, 4_000, 5_000, 6_000):
         for version in (moment, moment + 1):  # two come together: the newer one counts
             foresight.take(moment, models.linear(definition, version))
-    versions = [foresight.scores["churn"].scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)]
+    versions = [foresight.scores["churn"].served.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)]
     assert versions == [0, 1_001, 2_001, 6_001]
     assert len(foresight.taken) == 6
-    again = Foresight(shop, foresight.taken).scores["churn"]
+    again = Foresight(shop, foresight.taken).scores["churn"].served
     assert [again.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)] == versions
 
 

@@ -25,8 +25,7 @@ SHORT = (
     ("horizon: 60d", "horizon: 45m"),
     ("every: 7d", "every: 20m"),
     ("horizon: 24h", "horizon: 50m"),
-    ("gap: 30m", "gap: 10m"),
-    ("throttle: 30s", "throttle: 2m\n  apart: 3m"),
+    ("gap: 30m", "gap: 10m\n  apart: 3m"),
     ("intent_probability >= 0.25", "intent_probability >= 0.04"),
     ("scope: shop", "scope: shop\nengine: {alignment: 10m, dedupe: 30m}"),
 )

@@ -83,6 +83,21 @@ def test_labels_of_visits_come_a_horizon_after_the_score_and_need_an_order(log: 
             assert sum(part.totals.values()) >= sum(sum(visit.counts.values()) for visit in part.visits)
 
 
+@law
+@given(logs())
+def test_scores_found_when_somebody_asks_are_those_found_at_once(log: Log) -> None:
+    """A rule that watches a score has it found at every signal."""
+    rules = log.playbook.rules
+    watching = rules["churn_risk"]._replace(
+        name="watching", part="p:watching", of="intent_probability", above=2.0, until=-1.0
+    )
+    watched = log.playbook._replace(rules={**rules, "watching": watching})
+    later, at_once = (replay(book, log.inputs, log.steps) for book in (log.playbook, watched))
+    assert at_once.outputs() == later.outputs()
+    assert at_once.profiles == later.profiles
+    assert at_once.state() == later.state()
+
+
 @st.composite
 def published(draw: st.DrawFn, log: Log) -> Models:
     """Some models, each in a cut; also one that comes twice, is older, or cannot be read."""
