@@ -33,6 +33,8 @@ class BadEvent(ValueError):
 # them end), and what the rule looks at: the line of a basket, a thing, a number.
 Sign = tuple[Rule, bool, Sequence[str], Any]
 
+MOST_NAMES = 1_000  # of events that are remembered: they are the sender's
+
 # Events that say that an address does not work, and what kind of address it is.
 FAILURES = {
     "Email Bounced": "email", "Email Marked as Spam": "email", "Unsubscribed": "email",
@@ -147,9 +149,9 @@ class Reader:
             del means["churn"]
         news = tuple((subject, what) for subject, what in means.items() if what is not None)
         plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()), news, bought)
-        # Event names are the sender's: do not keep them all.
-        if form or plan.reactions or plan.contract or news or bought:
-            self._plans[name] = plan
+        if len(self._plans) >= MOST_NAMES:
+            self._plans.clear()
+        self._plans[name] = plan
         return plan
 
     def _deal(self, name: str, properties: dict[str, Any]) -> Deal:

@@ -116,16 +116,16 @@ def ask(visitor: Visitor, at: int, definition: Definition) -> bool:
 def score(
     visitor: Visitor, owner: str, at: int, more: Sequence[float], scorer: Scorer, definition: Definition
 ) -> Score:
-    """Score the visitor `owner` as of `at`, which is not before anything in their record. Raises ValueError
-    otherwise, because the snapshot would hold what its scoring time could not know."""
+    """Score the visitor `owner` as of `at`, which is not before anything in their record, without saying why.
+    Raises ValueError otherwise, because the snapshot would hold what its scoring time could not know."""
     ordered_at = visitor.ordered[-1] if visitor.ordered else -1
     newest = max(visitor.visits[-1].end if visitor.visits else -1, ordered_at)
     if at < newest:
         raise ValueError(f"a score as of {at} would use what happened at {newest}")
     facts = _facts(visitor, at, more, definition)
-    found = _scored(at, facts, scorer, definition)
-    pending.leave(visitor, at, owner, facts, found.probability, scorer.version, definition.apart)
-    return found
+    chance = scorer.score(vector.inputs(facts, scorer.fitted, definition.horizon))
+    pending.leave(visitor, at, owner, facts, chance, scorer.version, definition.apart)
+    return Score(at, chance, (), scorer.version)
 
 
 def newest(
@@ -135,7 +135,13 @@ def newest(
     at = visitor.as_of
     if at < 0 or visitor.visits[-1].end > at:
         return None  # never scored, or what was told of their last visit came too late to be
-    return _scored(at, _facts(visitor, at, more(at), definition), served.scorer(at), definition)
+    facts, scorer = _facts(visitor, at, more(at), definition), served.scorer(at)
+    inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
+    chance = scorer.score(inputs)
+    why: tuple[str, ...] = ()
+    if chance >= UNLIKELY:
+        why = _reasons(tuple(definition.signals), definition.more).of(scorer.function, inputs)
+    return Score(at, chance, why, scorer.version)
 
 
 def is_news(visitor: Visitor, score: Score | None) -> bool:
@@ -158,15 +164,6 @@ def _facts(visitor: Visitor, at: int, more: Sequence[float], definition: Definit
         visitor.visits, visitor.totals, visitor.first, visitor.orders, ordered_at, at, definition.gap,
         definition.signals, more,
     )  # fmt: skip
-
-
-def _scored(at: int, facts: tuple[float, ...], scorer: Scorer, definition: Definition) -> Score:
-    inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
-    chance = scorer.score(inputs)
-    why: tuple[str, ...] = ()
-    if chance >= UNLIKELY:
-        why = _reasons(tuple(definition.signals), definition.more).of(scorer.function, inputs)
-    return Score(at, chance, why, scorer.version)
 
 
 @lru_cache(maxsize=8)
