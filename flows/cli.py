@@ -39,6 +39,7 @@ from flows.copies import BadCopying
 from flows.deadletters import BadTransform
 from flows.ending import INTERRUPTED, TROUBLE
 from flows.export import BadExport
+from flows.fixed import BadModel
 from flows.kafka import Away, KafkaTrouble
 from flows.past import Remembered
 from flows.peers import BadPeers
@@ -212,20 +213,24 @@ def customer(
         str | None, typer.Option(help="As it was then, such as 2026-03-01T12:00Z; needs history.")
     ] = None,
     model: Annotated[
-        int | None, typer.Option(help="With --at: score by this model, not by those of their time.")
+        list[str] | None,
+        typer.Option(
+            metavar="[SUBJECT=]VERSION",
+            help="With --at: score by this model, not by those of their time. Repeatable: one per subject.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Who this is and what is known, from the newest checkpoint; workers may be running."""
     root = lookup.scope_of(state, scope)
     if at is None:
-        if model is not None:
+        if model:
             raise typer.BadParameter("--model needs --at")
         found = lookup.customer(root, key)
     else:
         with Remembered(root) as past:
             past.check(when := pastcmd.moment(at))
-            found = past.customer(key, when, model)
+            found = past.customer(key, when, model or ())
     if found is None:
         looked = ", ".join(lookup.names_of(key, lookup.playbook_of(root)))
         print(
@@ -397,6 +402,7 @@ def main() -> None:
         BadArchive,
         BadCopying,
         BadExport,
+        BadModel,
         BadPeers,
         BadPlaybook,
         BadRange,

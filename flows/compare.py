@@ -31,10 +31,12 @@ from operators.differences import (
     Late,
     Order,
     Row,
+    Serving,
     apart,
     cause,
     scored_apart,
 )
+from operators.expressions import Expression
 from operators.groups import Groups
 from operators.identity import customer_id
 from operators.order import EVENT, REFERENCE
@@ -213,17 +215,25 @@ def _explain(
     for one in differences:
         if (group := owner.get(one.key, -1)) in people:
             people[group].moments.append(one.at)
-    causes = {group: _cause(them, reference, live, mine) for group, them in people.items()}
-    scored, other = _of_scores(book), _other_models(book, brokers, live, mine)
+    repeats = plan.order == LIVE  # then nothing came in another order than live
+    causes = {
+        group: _outside(them, live) if repeats else _cause(them, reference, live, mine)
+        for group, them in people.items()
+    }
+    scored, other = _of_scores(book), _other_models(book, brokers, plan, live, mine)
     for one in differences:
         group = owner.get(one.key, -1)
         found = causes.get(group)
-        if found is None and group in people:
+        if group in people:
             for subject in scored.get(one.rule, ()):
+                if found is not None and subject not in plan.fixed:
+                    continue
                 definition = book.foretold[subject].definition
                 every, throttle = definition.every, definition.throttle
                 if scored_apart(people[group].rows, every, throttle, one.at, other[subject]):
-                    found = Cause(MODEL, "decided from a score, which another model gave in the other run")
+                    fixed = plan.fixed.get(subject)
+                    given = "another model" if fixed is None else f"--model {subject}={fixed}"
+                    found = Cause(MODEL, f"decided from a score, which {given} gave in the replay")
         if found is None and one.at > reached:
             found = Cause(END, f"one of the two had come to {reached} only when it ended")
         if found is None and began:
@@ -234,13 +244,22 @@ def _explain(
 
 def _of_scores(book: Playbook) -> dict[str, set[str]]:
     """The rules that decide from scores, and from those of which subjects."""
+
+    def subjects(fact: str) -> set[str]:
+        feature = book.features.get(fact)
+        if isinstance(feature, Expression):
+            return {subject for name in feature.names for subject in subjects(name)}
+        return {told.OF[fact]} if fact in told.OF else set()
+
     return {
-        name: {told.OF[fact] for fact in (rule.of, *rule.facts) if fact in told.OF}
+        name: {subject for fact in (rule.of, *rule.facts) for subject in subjects(fact)}
         for name, rule in book.rules.items()
     }
 
 
-def _other_models(book: Playbook, brokers: str, live: Order, mine: Order) -> dict[str, list[tuple[int, int]]]:
+def _other_models(
+    book: Playbook, brokers: str, plan: Plan, live: Order, mine: Order
+) -> dict[str, list[tuple[int, int]]]:
     """By subject, when (low, high] in event time the two runs scored by other models."""
     if not book.foretold:
         return {}
@@ -253,25 +272,35 @@ def _other_models(book: Playbook, brokers: str, live: Order, mine: Order) -> dic
             continue
         if model.subject in models:
             models[model.subject].append((record.offset(), model.version))
-    return {
-        subject: apart(*(order.served(f"{topic}/0", rows) for order in (live, mine)))
-        for subject, rows in models.items()
-    }
+    found = {}
+    for subject, rows in models.items():
+        theirs, ours = (order.served(f"{topic}/0", rows) for order in (live, mine))
+        if subject in plan.fixed:
+            ours = [Serving(-1, plan.fixed[subject])]
+        found[subject] = apart(theirs, ours)
+    return found
 
 
 def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: Order) -> Cause | None:
     found = cause(people.rows, live, mine, people.moments)
     if found is not None:
         return found
-    outside = next((row for row in people.rows if live.cut_of(row.place, row.offset) is None), None)
-    if outside is not None:
-        return Cause(END, f"the live run has not let {outside.place}/{outside.offset} in yet")
+    found = _outside(people, live)
+    if found is not None:
+        return found
     for id in sorted(people.about & reference.keys()):
         rows = [*people.rows, *reference[id]]
         late: list[Late] = [*live.late(rows), *mine.late(rows)]
         if late:
             first = late[0]
             return Cause(LATE_REFERENCE, f"what {first.place}/{first.offset} says of {id} came out of order")
+    return None
+
+
+def _outside(people: _People, live: Order) -> Cause | None:
+    for row in people.rows:
+        if live.cut_of(row.place, row.offset) is None:
+            return Cause(END, f"the live run has not let {row.place}/{row.offset} in yet")
     return None
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows import kafka, recorded, replay, supervise
+from flows import fixed, kafka, recorded, replay, supervise
 from flows import plan as planning
 from flows import resume as resuming
 from flows.lookup import scope_of
@@ -278,6 +278,7 @@ def _make_live(root: Path, made: Resume, book: Playbook, brokers: str) -> None:
             root / "points", f"sink-{index}", [(made.number, msgspec.msgpack.encode(Lows(low, low)))]
         )
     (root / planning.FILE).unlink(missing_ok=True)
+    fixed.forget(root)
 
 
 def _swap(root: Path, live_root: Path) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from flows import fixed
+from flows import plan as planning
 from flows.placing import place
 from flows.steps import META, MODELS, SHOWN
 from operators import patterns, profiles, records, told, yamlfile
@@ -48,8 +50,9 @@ def scope_of(state: Path, scope: str | None = None) -> Path:
 
 
 def playbook_of(root: Path) -> Playbook:
-    """The playbook that the scope at `root` was last started with."""
-    return place(root, (root / "playbook.yaml").read_text())[0]
+    """The playbook that the scope at `root` was last started with; of a replay with the models it chose."""
+    book = place(root, (root / "playbook.yaml").read_text())[0]
+    return fixed.of(book, planning.read(root), root)
 
 
 def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 
 import msgspec
 
-from flows import lookup, resume
+from flows import fixed, lookup, resume
 from flows.history import FOLDING, about, folder, sweep
 from flows.show import moment
 from flows.steps import META, MODELS
@@ -96,10 +96,12 @@ class Remembered:
                 + (ELSEWHERE if at <= self.since else "")
             )
 
-    def customer(self, key: str, at: int, model: int | None = None) -> dict[str, Any] | None:
+    def customer(self, key: str, at: int, models: Sequence[str] = ()) -> dict[str, Any] | None:
         """What `lookup.customer` says, as of `at` (ms); None when nobody had the key then. Scores are of the
-        models of their time, or of the version `model`. Raises StateError when that is not kept."""
-        models = self._models if model is None else self._with(model)
+        models of their time, or of those that `--model` names: `models`, see `flows/fixed.py`. Raises
+        BadModel when one of them is not kept."""
+        where = f"{self.root}, which keeps the newest {KEPT} of each subject,"
+        chosen = fixed.models(models, self.playbook, lambda: (raw for _, raw in self._models), where)
         found = lookup.find(self._graph, key, self.playbook)
         if found is None:
             return None
@@ -110,10 +112,11 @@ class Remembered:
         if not mine:
             return None
         person = mine[0]
-        asked = self.playbook._replace(profiles=None, generations={}, later={}, hidden=set())
-        rebuilder = Rebuilder(asked, self._known, models)
+        book = fixed.scoring(self.playbook, chosen)
+        asked = book._replace(profiles=None, generations={}, later={}, hidden=set())
+        rebuilder = Rebuilder(asked, self._known, self._models)
         record = rebuilder.record(person.customer, person.happened, self._beginning(person), until=at)
-        note = self._forget_unknown(record) if model is None else ""
+        note = self._forget_unknown(record, chosen)
         return {
             "customer": person.customer,
             "found_by": found_by,
@@ -146,23 +149,13 @@ class Remembered:
         raw = self._graph.get(b"c" + customer.encode())
         return _cluster(raw).members if raw else []
 
-    def _with(self, version: int) -> list[Taken]:
-        """The models, with that one for all times of its subject."""
-        kept = [published.read(raw) for _, raw in self._models]
-        found = next((it for it in kept if it.version == version), None)
-        if found is None:
-            raise StateError(
-                f"{self.root} has no model {version}: it keeps the newest {KEPT} of what its playbook "
-                f"foretells, which are {', '.join(str(it.version) for it in kept) or 'none'}"
-            )
-        others = [taken for taken, it in zip(self._models, kept, strict=True) if it.subject != found.subject]
-        (mine,) = [raw for (_, raw), it in zip(self._models, kept, strict=True) if it is found]
-        return [*others, (-1, mine)]
-
-    def _forget_unknown(self, record: Record) -> str:
-        """Take away scores that a model gave which is not kept any more; what to say about it."""
+    def _forget_unknown(self, record: Record, chosen: Collection[str]) -> str:
+        """Take away scores that a model gave which is not kept any more; what to say about it. Subjects that
+        are `chosen` were scored by one that is."""
         said = []
         for subject in self.playbook.foretold:
+            if subject in chosen:
+                continue
             mine = [after for after, raw in self._models if published.read(raw).subject == subject]
             if len(mine) == KEPT and record.has(subject):
                 part, of = record.part(subject), PARTS[subject]

@@ -49,7 +49,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     begun with. `round` counts how often it was continued after its end. `moves` are parts of the live
     `moves` topic that are let in, too, `models` the end of that of models. `transform` is a file that mends
     dead letters; with `chosen` only customers are let in whose identifiers are beside the plan. `published`:
-    decisions go to the scope's own topics.
+    decisions go to the scope's own topics. `fixed`: by subject the version of the model that gives all
+    scores; the models are beside the plan.
     """
 
     asked: dict[str, str]
@@ -65,6 +66,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     transform: str = ""
     chosen: bool = False
     published: bool = False
+    fixed: dict[str, int] = {}
 
     @property
     def read_topics(self) -> list[str]:

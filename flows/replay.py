@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows import archive, kafka, ranges, selection, supervise, worker
+from flows import archive, fixed, kafka, ranges, selection, supervise, worker
 from flows import plan as planning
 from flows import topics as making
 from flows.bar import Bar
@@ -44,6 +44,7 @@ class Asked:
     transform: Path | None = None
     customers: Path | None = None
     publish: str = ""
+    models: tuple[str, ...] = ()
     telemetry: Settings = field(default_factory=Settings)
     said: dict[str, str] = field(init=False)
 
@@ -55,11 +56,17 @@ class Asked:
             if file is not None:
                 self.said[option] = selection.fingerprint(file)
 
+    def words(self, book: Playbook) -> dict[str, str]:
+        """What is asked for, as it is kept to be compared with. Raises BadModel."""
+        chosen = fixed.versions(self.models, book)
+        named = {"model": " ".join(f"{it}={chosen[it]}" for it in sorted(chosen))} if chosen else {}
+        return self.said | named
+
 
 def begin(asked: Asked) -> Run:
     """The run of a new replay, or of the one that was begun in this state directory with the same settings.
 
-    Raises BadPlaybook, BadRange, KafkaTrouble, StateError.
+    Raises BadModel, BadPlaybook, BadRange, KafkaTrouble, StateError.
     """
     text = asked.config.read_text()
     book = playbook.load(text, str(asked.config))
@@ -67,9 +74,11 @@ def begin(asked: Asked) -> Run:
     root = Directory(asked.state, book.scope).root
     found = planning.read(root)
     if found is None:
+        chosen = models(asked, book)
         found = plan(asked, book)
+        fixed.write(root, chosen)
     else:
-        planning.check_same(root, found, asked.said, book.hash)
+        planning.check_same(root, found, asked.words(book), book.hash)
     run = make(text, book, asked.brokers, asked.state, found, asked.telemetry)
     if asked.customers is not None and not (root / selection.KEYS).exists():
         keys = selection.choose(book, asked.brokers, found, selection.read_lines(asked.customers))
@@ -88,8 +97,14 @@ def ready(run: Run) -> Run:
     return run
 
 
+def models(asked: Asked, book: Playbook) -> dict[str, bytes]:
+    """By subject the model that scores, where one was asked for. Raises BadModel, KafkaTrouble."""
+    topic = topics.learning(book.scope, "models")
+    return fixed.models(asked.models, book, lambda: fixed.on_topic(topic, asked.brokers), topic)
+
+
 def plan(asked: Asked, book: Playbook) -> Plan:
-    """What would be done. Raises BadRange, KafkaTrouble."""
+    """What would be done. Raises BadModel, BadRange, KafkaTrouble."""
     begin, end = ranges.parse("--from", asked.begin), ranges.parse("--to", asked.end)
     if asked.archives:
         if asked.order == planning.LIVE or begin != end:
@@ -99,9 +114,9 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         parts, cuts, found = ranges.resolve(book, asked.brokers, asked.order, begin, end)
         if found is not None and found.made_by - {book.hash}:
             log.say("the live run had another playbook for some of these cuts; decisions will be this one's")
-    models = 0
+    taught = 0
     if book.foretold:
-        models = kafka.end(asked.brokers, (topics.learning(book.scope, "models"), 0))
+        taught = kafka.end(asked.brokers, (topics.learning(book.scope, "models"), 0))
     named = asked.output not in (SHADOW, NONE, LIVE)
     if asked.output == LIVE and asked.publish != book.scope:
         raise ranges.BadRange(
@@ -111,17 +126,18 @@ def plan(asked: Asked, book: Playbook) -> Plan:
     if named and any(it.startswith(f"{asked.output}.") for it in (*book.inputs, topics.order(book.scope))):
         raise ranges.BadRange(f"--output {asked.output}: topics of the live run begin so; choose another")
     return Plan(
-        asked=asked.said,
+        asked=asked.words(book),
         playbook=book.hash,
         space=asked.output if named else f"{book.scope}.replay-{secrets.token_hex(4)}",
         output=asked.output,
         order=msgspec.convert(asked.order, planning.Order),
         parts=parts,
         cuts=cuts,
-        models=models,
+        models=taught,
         transform=str(asked.transform or ""),
         chosen=asked.customers is not None,
         published=asked.output == LIVE,
+        fixed=fixed.versions(asked.models, book),
     )
 
 

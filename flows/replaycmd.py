@@ -53,6 +53,14 @@ def replay(
         Path | None, typer.Option(help="Only those in this file, an identifier or customer id a line.")
     ] = None,
     publish: Annotated[str, typer.Option(metavar="SCOPE", help="The second word for --output live.")] = "",
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model",
+            metavar="[SUBJECT=]VERSION",
+            help="Score by this model, not by those of their time. Repeatable: one per subject.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate events, time and room.")] = False,
     rate: Annotated[int, typer.Option(min=0, help="Events a second at most; 0: as fast as it goes.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
@@ -83,6 +91,7 @@ def replay(
         transform,
         customers,
         publish,
+        tuple(models or ()),
         settings(telemetry_port, telemetry_host, ready_within, stuck_after, log_format),
     )
     if dry_run:
@@ -103,6 +112,7 @@ def replay(
 
 def _estimate(asked: Asked, as_json: bool) -> None:
     book = playbook.load(asked.config.read_text(), str(asked.config))
+    replaying.models(asked, book)
     found = estimating.estimate(book, asked.brokers, replaying.plan(asked, book))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flows import fixed
 from flows.copies import Copies, Copying
 from flows.placing import place
 from flows.plan import Plan
@@ -55,6 +56,7 @@ class Run:
         figures = self.watching.figures
         self.copies = Copies(self.directory.root, self.copying, figures) if self.copying else None
         self.playbook, self.slots = place(self.directory.root, self.text)
+        self.playbook = fixed.of(self.playbook, self.plan, self.directory.root)
         self.shard_keys = spread("shard", engine.shards)
         self.history_keys = spread("history", engine.shards) if self.playbook.history else []
         self.kinds = {topic: kind for kind, topic in self.playbook.reference.items()}

@@ -16,10 +16,13 @@ Taken = tuple[int, bytes]  # what a model scores is as of later than this (ms); 
 class Served:
     """Of the models that came the newest KEPT are `taken`; of those that came at the same moment only the
     newest can ever score. `rule`: what scores before the first. `fingerprint` and `inputs` are those of the
-    subject's definition; a model for another is refused."""
+    subject's definition; a model for another is refused. `fixed`: what gives all scores, if one does."""
 
-    def __init__(self, rule: Scorer, fingerprint: str, inputs: tuple[str, ...]) -> None:
+    def __init__(
+        self, rule: Scorer, fingerprint: str, inputs: tuple[str, ...], fixed: Scorer | None = None
+    ) -> None:
         self._rule = rule
+        self._fixed = fixed
         self._fingerprint = fingerprint
         self._inputs = inputs
         self._scorers: Sequence[tuple[int, Scorer]] = ()
@@ -27,14 +30,20 @@ class Served:
 
     def anew(self) -> Served:
         """For the same subject, with no model yet."""
-        return Served(self._rule, self._fingerprint, self._inputs)
+        return Served(self._rule, self._fingerprint, self._inputs, self._fixed)
+
+    def always(self, raw: bytes) -> Served:
+        """For the same subject, with all scores by the model that was published as `raw`; by the rule when
+        that is empty. Raises Incompatible when it cannot be used."""
+        fixed = self._ready(published.read(raw)) if raw else self._rule
+        return Served(self._rule, self._fingerprint, self._inputs, fixed)
 
     def take(self, after: int, raw: bytes, model: Model) -> None:
         """A model was published as `raw`. Raises Incompatible when it cannot be used. One that is no newer
         than those taken is a repetition."""
         if self._scorers and model.version <= self._scorers[-1][1].version:
             return
-        scorer = published.scorer(model, self._fingerprint, self._inputs)
+        scorer = self._ready(model)
         if self.taken and self.taken[-1][0] == after:
             self._scorers, self.taken = self._scorers[:-1], self.taken[:-1]
         self._scorers = (*self._scorers, (after, scorer))[-KEPT:]
@@ -42,7 +51,12 @@ class Served:
 
     def scorer(self, at: int) -> Scorer:
         """What scores as of `at`; of before all that are kept, the oldest of them."""
+        if self._fixed is not None:
+            return self._fixed
         for after, scorer in reversed(self._scorers):
             if at > after:
                 return scorer
         return self._scorers[0][1] if len(self._scorers) == KEPT else self._rule
+
+    def _ready(self, model: Model) -> Scorer:
+        return published.scorer(model, self._fingerprint, self._inputs)

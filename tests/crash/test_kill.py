@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from flows.fixed import BadModel
 from flows.lookup import customer, scope_of
 from flows.past import Remembered
-from state.errors import StateError
 from tests.brokers import EmbeddedBroker, RealBroker
 from tests.crash.harness import Feed, Scope, Story, kill_again_and_again
 from tests.crash.traffic import Message, traffic
@@ -72,11 +72,11 @@ def scored_as_then(shop: Scope) -> None:
             same += then["scores"]["churn_model"] == one["scores"]["churn_model"]
         assert same > 0.8 * len(live) > 5, "a merge, and what was folded, may have asked for other scores"
         version = live[0]["scores"]["churn_model"]
-        asked = past.customer(key, past.until, model=version)
+        asked = past.customer(key, past.until, [str(version)])
         assert asked is not None
         assert asked["scores"]["churn_model"] == version
-        with pytest.raises(StateError, match="has no model 7: it keeps the newest 32"):
-            past.customer(key, past.until, model=7)
+        with pytest.raises(BadModel, match="keeps the newest 32 of each subject, holds no churn model 7"):
+            past.customer(key, past.until, ["churn=7"])
 
 
 def everybody_is_found(shop: Scope) -> None:

@@ -11,6 +11,11 @@ import pytest
 
 from flows import handover
 from flows import plan as planning
+from flows import replay as replaying
+from flows.fixed import BadModel
+from flows.replay import Asked
+from operators import differences
+from operators import playbook as playbooks
 from schemas import topics
 from state.errors import StateError
 from tests.brokers import EmbeddedBroker
@@ -18,6 +23,7 @@ from tests.events import consent, event, track
 from tests.flows.collector import Port
 from tests.flows.conftest import Maker
 from tests.flows.running import Record, Scope, committed
+from tests.models import linear
 from tests.program import Program, until
 
 DECIDED = ("triggers", "decisions", "dead-letters", "identities")
@@ -182,6 +188,62 @@ def test_some_customers_are_rebuilt_with_everything_that_is_connected_with_them(
     unknown = replay(shop, "unknown", "--customers", chosen)
     assert unknown.wait() == 2
     assert "no event of the range is of nobody-at-all" in unknown.said
+
+
+FORETOLD = """
+  keen:
+    {kind: crossing, of: intent_probability, above: 0.5, channel: email, purpose: marketing, expires: 24h,
+     facts: [intent_model]}
+intent: {on: [Order Completed], signals: {looks: [Product Viewed]}}
+profiles: {every: 1m}
+engine:"""
+
+
+def test_a_model_that_is_named_gives_every_score_and_is_named_as_the_cause_of_what_differs(
+    mock: EmbeddedBroker, scoped: Maker
+) -> None:
+    """Live, nobody was keen: model 3 scored, and model 7 was published when all was over."""
+    scope = scoped(mock, topics=False)
+    scope.config.write_text(scope.config.read_text().replace("\nengine:", FORETOLD))
+    scope.book = playbooks.load(scope.config.read_text())
+    scope.create_topics()
+    definition, people = scope.book.foretold["intent"].definition, 40
+    scope.send(linear(definition, 3, bias=-3), source="models")
+    for n in range(people):
+        who = {"user": f"u{n}"}
+        scope.send(consent(n / 4, **who), track("Product Viewed", n / 4 + 1, product_id="p", **who))
+    scope.send(consent(200, user="late"))
+    scope.complete()
+    assert scope.records("triggers") == []
+    scope.send(linear(definition, 7, bias=3), source="models")
+
+    asked = Asked(scope.config, mock.bootstrap, scope.folder / "wrong", models=("5",))
+    with pytest.raises(
+        BadModel, match=r"holds no intent model 5\. Of the playbook's definition there are 3, 7"
+    ):
+        replaying.begin(asked)
+    assert not asked.state.exists()
+    for order in planning.EVENT_TIME, planning.LIVE:
+        state = scope.folder / order
+        told = "--order", order, "--compare", "--json", "--model"
+        if order == planning.LIVE:
+            program = replay(scope, order, *told, "7", "--rate", 30)
+            until(lambda: [*state.glob("*/resolve/ckpt-*")] or not program.running, "a checkpoint")  # noqa: B023
+            assert program.running, program.said
+            program.kill()
+            with pytest.raises(StateError, match="--model was 'intent=7' and is 'intent=3' now"):
+                replaying.begin(Asked(scope.config, mock.bootstrap, state, order=order, models=("3",)))
+        program = replay(scope, order, *told, "intent=7")
+        assert program.wait() == 0, program.said
+        report = json.loads(program.said[program.said.index("{") :])
+        assert report["causes"] == {differences.MODEL: people}
+        assert {it["detail"] for it in report["differences"]} == {
+            "decided from a score, which --model intent=7 gave in the replay"
+        }
+        found = [it.body for it in committed(mock, f"{report['space']}.triggers")]
+        assert [(it["rule"], it["facts"]["intent_model"]) for it in found] == [("keen", 7)] * people
+        profiles = [it.body for it in committed(mock, f"{report['space']}.profiles")]
+        assert {it["intent"]["model"] for it in profiles if it["intent"]} == {7}
 
 
 def test_a_dry_run_says_what_it_would_take_and_makes_nothing(shop: Scope) -> None:

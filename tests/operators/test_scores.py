@@ -9,6 +9,7 @@ import pytest
 
 from operators import playbook as playbooks
 from operators.churn import scoring
+from operators.churn.published import Incompatible
 from operators.identity import customer_id
 from operators.playbook import BadPlaybook
 from operators.scores import Foresight
@@ -174,6 +175,20 @@ def test_what_waited_is_scored_by_the_model_of_its_time_however_many_came_since(
     assert len(foresight.taken) == 6
     again = Foresight(shop, foresight.taken).scores["churn"].served
     assert [again.scorer(at).version for at in (1_000, 1_001, 2_500, 6_001)] == versions
+
+
+def test_a_model_that_is_fixed_gives_every_score_and_those_that_come_are_kept_for_later() -> None:
+    shop = retail()
+    definition, foretold = shop.foretold["churn"].definition, shop.foretold
+    kept, newest = models.linear(definition, 7), models.linear(definition, 9)
+    for raw, version in ((kept, 7), (b"", 0)):
+        fixed = foretold["churn"]._replace(served=foretold["churn"].served.always(raw))
+        foresight = Foresight(shop._replace(foretold=foretold | {"churn": fixed}))
+        foresight.take(1_000, newest)
+        assert [foresight.scores["churn"].served.scorer(at).version for at in (500, 2_000)] == [version] * 2
+        assert foresight.taken == [(1_000, newest)]
+    with pytest.raises(Incompatible, match="another definition of churn"):
+        foretold["churn"].served.always(models.linear(definition._replace(horizon=1), 7))
 
 
 def test_without_the_section_nothing_is_kept_and_nothing_is_told() -> None:
