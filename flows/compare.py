@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,6 +19,7 @@ from flows import intake, kafka, tail
 from flows.cloudevents import CUT, ID
 from flows.plan import LIVE, Plan
 from flows.recorded import Recorded
+from flows.selection import Mended
 from operators import told
 from operators.churn import published
 from operators.churn.published import Incompatible
@@ -25,6 +27,7 @@ from operators.differences import (
     BEGINNING,
     END,
     LATE_REFERENCE,
+    MENDED,
     MODEL,
     NONE,
     Cause,
@@ -174,13 +177,14 @@ def _differences(topic: str, live: dict[str, Output], replay: dict[str, Output])
 
 
 class _People:
-    """Of one group of connected identifiers: their events, what those are about, and when something was
-    decided differently."""
+    """Of one group of connected identifiers: their events, what those are about, when something was decided
+    differently, and a place where the replay took something else than the live run."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
         self.about: set[str] = set()
         self.moments: list[int] = []
+        self.mended = ""
 
 
 def _explain(
@@ -188,18 +192,24 @@ def _explain(
 ) -> None:
     groups = Groups()
     reference: dict[str, list[Row]] = {}
-    for at, place, offset, kind, keys, _ in _events(book, brokers, plan, "who is who"):
+    mended: set[str] = set()  # places, and what reference data there was about
+    mend = Mended(book, brokers, Path(plan.transform)) if plan.transform else None
+    for at, place, offset, kind, keys, _, other in _events(book, brokers, plan, mend, "who is who"):
         live.saw(place, offset, at)
         mine.saw(place, offset, at)
+        if other:
+            mended.add(f"{place}/{offset}")
         if kind == EVENT:
             groups.join(keys)
         elif kind == REFERENCE:
             reference.setdefault(keys.id, []).append(Row(place, offset, at))
+            if other:
+                mended.add(keys.id)
     wanted = {it.key for it in differences}
     owner = {id: groups.of(key) for key in groups if (id := customer_id(book.scope, key)) in wanted}
     places = {it.key for it in differences if it.key not in owner}
     people: dict[int, _People] = {group: _People() for group in owner.values()}
-    for at, place, offset, kind, keys, raw in _events(book, brokers, plan, "their events"):
+    for at, place, offset, kind, keys, raw, other in _events(book, brokers, plan, mend, "their events"):
         if kind != EVENT:
             continue
         group = groups.of(keys[0])
@@ -210,6 +220,8 @@ def _explain(
             them = people[group]
             them.rows.append(Row(place, offset, at, len(keys) > 1))
             them.about.update(it.decode(errors="replace") for it in _ABOUT.findall(raw))
+            if other:
+                them.mended = them.mended or f"{place}/{offset}"
     began = any(part.start for part in plan.parts)
     reached = min(max(it.watermarks, default=-1) for it in (live, mine))
     for one in differences:
@@ -217,20 +229,23 @@ def _explain(
             people[group].moments.append(one.at)
     repeats = plan.order == LIVE  # then nothing came in another order than live
     causes = {
-        group: _outside(them, live) if repeats else _cause(them, reference, live, mine)
+        group: _mended(them, mended)
+        or (None if repeats else cause(them.rows, live, mine, them.moments))
+        or _outside(them, reference, live)
+        or (None if repeats else _late_reference(them, reference, live, mine))
         for group, them in people.items()
     }
-    scored, other = _of_scores(book), _other_models(book, brokers, plan, live, mine)
+    scored, models = _of_scores(book), _other_models(book, brokers, plan, live, mine)
     for one in differences:
         group = owner.get(one.key, -1)
-        found = causes.get(group)
+        found = _of_place(one.key, mended, live) or causes.get(group)
         if group in people:
             for subject in scored.get(one.rule, ()):
                 if found is not None and subject not in plan.fixed:
                     continue
                 definition = book.foretold[subject].definition
                 every, throttle = definition.every, definition.throttle
-                if scored_apart(people[group].rows, every, throttle, one.at, other[subject]):
+                if scored_apart(people[group].rows, every, throttle, one.at, models[subject]):
                     fixed = plan.fixed.get(subject)
                     given = "another model" if fixed is None else f"--model {subject}={fixed}"
                     found = Cause(MODEL, f"decided from a score, which {given} gave in the replay")
@@ -281,13 +296,24 @@ def _other_models(
     return found
 
 
-def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: Order) -> Cause | None:
-    found = cause(people.rows, live, mine, people.moments)
-    if found is not None:
-        return found
-    found = _outside(people, live)
-    if found is not None:
-        return found
+def _of_place(key: str, mended: set[str], live: Order) -> Cause | None:
+    """Of a letter about the record at the place `key`."""
+    place, _, offset = key.rpartition("/")
+    if key in mended:
+        return Cause(MENDED, f"the replay took {key} as --transform mends it")
+    if offset.isdecimal() and live.cut_of(place, int(offset)) is None:
+        return Cause(END, f"the live run has not let {key} in yet")
+    return None
+
+
+def _mended(people: _People, mended: set[str]) -> Cause | None:
+    what = people.mended or next(iter(sorted(people.about & mended)), "")
+    return Cause(MENDED, f"the replay took {what} as --transform mends it") if what else None
+
+
+def _late_reference(
+    people: _People, reference: dict[str, list[Row]], live: Order, mine: Order
+) -> Cause | None:
     for id in sorted(people.about & reference.keys()):
         rows = [*people.rows, *reference[id]]
         late: list[Late] = [*live.late(rows), *mine.late(rows)]
@@ -297,23 +323,35 @@ def _cause(people: _People, reference: dict[str, list[Row]], live: Order, mine: 
     return None
 
 
-def _outside(people: _People, live: Order) -> Cause | None:
-    for row in people.rows:
+def _outside(people: _People, reference: dict[str, list[Row]], live: Order) -> Cause | None:
+    about = (row for id in sorted(people.about & reference.keys()) for row in reference[id])
+    for row in (*people.rows, *about):
         if live.cut_of(row.place, row.offset) is None:
             return Cause(END, f"the live run has not let {row.place}/{row.offset} in yet")
     return None
 
 
 def _events(
-    book: Playbook, brokers: str, plan: Plan, what: str
-) -> Iterator[tuple[int, str, int, int, Any, bytes]]:
-    """(event time, place, offset, kind, identifiers or reference data, raw) of the plan's input, partition
-    by partition."""
+    book: Playbook, brokers: str, plan: Plan, mend: Mended | None, what: str
+) -> Iterator[tuple[int, str, int, int, Any, bytes, bool]]:
+    """(event time, place, offset, kind, identifiers or reference data, raw, whether the replay took something
+    else than what is there) of the plan's input, partition by partition."""
     for part, records in intake.records(brokers, plan, what):
         place = f"{part.topic}/{part.partition}"
-        for arrival in intake.arrivals(book, part, records):
+        others: set[int] = set()
+        taken = records if mend is None else _mending(records, mend, others)
+        for arrival in intake.arrivals(book, part, taken):
             at, _, offset, kind, _, keys, raw = arrival
-            yield at, place, offset, kind, keys, raw
+            yield at, place, offset, kind, keys, raw, offset in others
+
+
+def _mending(records: Iterable[kafka.Record], mend: Mended, others: set[int]) -> Iterator[kafka.Record]:
+    """What is mended as it is then, what the replay leaves out as it came; both are noted in `others`."""
+    for record in records:
+        found, _ = mend.of(record)
+        if found is not record:
+            others.add(record.offset())
+        yield record if found is None else found
 
 
 def text(report: Report) -> Iterable[str]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import orjson
 import pytest
 
-from flows import handover
+from flows import deadletters, handover
 from flows import plan as planning
 from flows import replay as replaying
+from flows.deadletters import Which
 from flows.fixed import BadModel
 from flows.replay import Asked
 from operators import differences
@@ -278,3 +280,35 @@ def test_a_range_ends_where_it_was_told_to(shop: Scope) -> None:
     gone = replay(shop, "gone", "--to", f"{name}/0:300000")
     assert gone.wait() == 2
     assert f"{name}/0 ends at" in gone.said
+
+
+def compared(scope: Scope, name: str, *more: object) -> dict[str, Any]:
+    """What `--compare --json` says."""
+    program = replay(scope, name, "--compare", "--json", *more)
+    program.wait()
+    assert "\n{" in f"\n{program.said}", program.said
+    found: dict[str, Any] = json.loads(program.said[program.said.index("{") :])
+    return found
+
+
+def test_a_letter_that_was_sent_again_after_the_end_is_outside_of_what_the_live_run_saw(shop: Scope) -> None:
+    mend = shop.folder / "mend.py"
+    mended = track("Product Added", 100, user="u1", cart_id="mended", product_id="p1", price=9)
+    mend.write_text(f"def transform(original, letter):\n    return {mended!r}\n")
+    assert deadletters.replay(shop.book, shop.broker.bootstrap, Which(), lambda *_: mended) == (1, 0)
+    shop.send(b"{not json either")
+    own = [it for it in shop.records("web") if it.partition == 0]
+    copy, broken = (f"{shop.name}.web/0/{it.offset}" for it in own[-2:])
+    report = compared(shop, "now")
+    assert report["causes"] == {differences.END: 2}
+    assert [(it["topic"], it["what"], it["detail"]) for it in report["differences"]] == [
+        ("dead-letters", "new", f"the live run has not let {broken} in yet"),
+        ("triggers", "new", f"the live run has not let {copy} in yet"),
+    ]
+
+    report = compared(shop, "mended", "--order", "live", "--transform", mend)
+    assert report["causes"] == {differences.MENDED: 2}
+    assert [(it["topic"], it["what"]) for it in report["differences"]] == [
+        ("dead-letters", "missing"),
+        ("triggers", "new"),
+    ]
