@@ -12,14 +12,15 @@ COPY requirements-run.lock requirements-build.lock ./
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
 RUN python -m venv /opt/oncue \
     && /opt/oncue/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-run.lock
-RUN python -m venv /opt/build \
-    && /opt/build/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements-build.lock
+# As a module: the programs of a copied environment start the Python of the first.
+RUN cp -a /opt/oncue /opt/build && /opt/build/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
+    --no-compile --require-hashes -r requirements-build.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY flows flows
 COPY operators operators
 COPY state state
 COPY schemas schemas
-RUN /opt/build/bin/pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels . \
+RUN /opt/build/bin/python -m pip wheel --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir /wheels . \
     && /opt/oncue/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps /wheels/*.whl \
     && /opt/oncue/bin/pip uninstall --yes pip setuptools
 COPY deploy/compiled.py deploy/

@@ -2,8 +2,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 STAMP := .venv/.installed
+PACKAGED := $(shell find flows operators schemas state -name '*.py' -o -name '*.yaml')
 COMPILED := build/compiled/.made
-AS_COMPILED = PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/build/compiled:$(CURDIR)
+IMAGED := build/image/.made
+# What follows, on the compiled packages in a folder.
+on = PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(1):$(CURDIR)
+AS_COMPILED = $(call on,build/compiled)
 
 .PHONY: truth demo test compiled lint types imports drift unit crash places laws pure flows running around lock kafka soak bench-churn bench-full \
 	bench-replay image image-steps clean
@@ -15,12 +19,13 @@ demo: $(STAMP)
 SIDE_BY_SIDE = $(MAKE) --no-print-directory --jobs=4 --output-sync=target
 TESTS = flows running crash places around laws pure
 
-test: $(STAMP)
+# The image's steps need no .venv, and begin while it is made.
+test:
 	$(SIDE_BY_SIDE) $(TESTS) types lint imports drift
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $(STAMP)
 
@@ -28,7 +33,7 @@ $(STAMP): requirements.lock pyproject.toml
 # PYTHONPATH=build/compiled runs these.
 compiled: $(COMPILED)
 
-$(COMPILED): $(STAMP) deploy/compiled.py $(shell find flows operators schemas state -name '*.py' -o -name '*.yaml')
+$(COMPILED): $(STAMP) deploy/compiled.py $(PACKAGED)
 	$(BIN)/python deploy/compiled.py build/compiled
 	touch $(COMPILED)
 
@@ -45,7 +50,7 @@ imports: $(STAMP)
 drift: $(STAMP)
 	$(BIN)/python -m schemas.generate --check
 
-unit: $(STAMP)
+unit:
 	$(SIDE_BY_SIDE) $(TESTS)
 
 PURE = tests/operators tests/properties tests/schemas
@@ -56,9 +61,9 @@ PLACES = $(patsubst %,tests/crash/test_%.py,places zombie learning_kill)
 pure: $(STAMP)
 	$(BIN)/python -m pytest tests/schemas tests/properties/test_poison.py operators schemas state
 
-# On the compiled core, as the image has it.
-laws: $(COMPILED)
-	$(AS_COMPILED) $(BIN)/python -m pytest --import-mode=append --override-ini=pythonpath= tests/operators tests/properties
+# On the compiled core of the image.
+laws: $(STAMP) $(IMAGED)
+	$(call on,build/image/opt/oncue/compiled) $(BIN)/python -m pytest --import-mode=append --override-ini=pythonpath= tests/operators tests/properties
 
 flows: $(STAMP)
 	$(BIN)/python -m pytest tests/flows $(patsubst %,--ignore=%,$(RUNNING))
@@ -93,8 +98,13 @@ image:
 	docker build --pull --build-arg BASE=$(BASE) --tag $(IMAGE) .
 
 # The Dockerfile's steps without a container engine, and what they installed tried out: a minute or two.
-image-steps: $(STAMP)
-	$(BIN)/python deploy/image_steps.py
+image-steps: $(IMAGED)
+
+$(IMAGED): Dockerfile requirements-run.lock requirements-build.lock pyproject.toml README.md LICENSE \
+		deploy/compiled.py deploy/image_steps.py $(PACKAGED)
+	rm -rf build/image
+	$(PYTHON) deploy/image_steps.py build/image
+	touch $(IMAGED)
 
 # A real Kafka broker on a free loopback port, until Ctrl-C.
 kafka: $(STAMP)

@@ -1,24 +1,22 @@
 """The Dockerfile's steps, done on this machine without a container engine.
 
-    python deploy/image_steps.py [--keep FOLDER]
+    python deploy/image_steps.py FOLDER
 
-COPY and RUN are carried out in a folder that stands for the image's root: /opt, /src, /wheels and /state in
-them mean folders in it. Steps for which one has to own the machine (OWNERS) are named and left out. Then
+COPY and RUN are carried out in a new folder that stands for the image's root: /opt, /src, /wheels and /state
+in them mean folders in it. Steps for which one has to own the machine (OWNERS) are named and left out. Then
 what was installed runs as the image would: without this checkout, by a user who can write to the state
-directory only (if this is root, who can become another, and Python is open to others). It takes some
-minutes and the package index.
+directory only (if this is root, who can become another, and Python and the folder are open to others), and
+may not have changed the image. Needs a package index and Python only, nothing that is installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
 import re
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,7 +67,8 @@ def try_it(root: Path) -> None:
     oncue, state, temporary = root / "opt" / "oncue" / "bin" / "oncue", root / "state", root / "tmp"
     for folder in (state, temporary):
         folder.mkdir(exist_ok=True)
-    other = os.geteuid() == 0 and _open_to_all(Path(sys.base_prefix))
+    before = _files(root / "opt")
+    other = os.geteuid() == 0 and _open_to_all(Path(sys.base_prefix)) and _open_to_all(root.parent)
     if not other:
         print("left out: to run as another user", flush=True)
     if other:
@@ -85,9 +84,9 @@ def try_it(root: Path) -> None:
             stdout=subprocess.DEVNULL, user=USER if other else None, group=USER if other else None,
             extra_groups=[] if other else None,
         )  # fmt: skip
-    written = [path for path in (root / "opt").rglob("*") if other and path.stat().st_uid == USER]
+    written = _files(root / "opt") ^ before
     if written:
-        sys.exit(f"it wrote into the image: {written[0]}")
+        sys.exit(f"it wrote into the image: {min(written)}")
 
 
 def _said(root: Path) -> dict[str, str]:
@@ -95,6 +94,11 @@ def _said(root: Path) -> dict[str, str]:
     told = (rest for name, rest in instructions((CHECKOUT / "Dockerfile").read_text()) if name == "ENV")
     pairs = (pair.partition("=") for rest in told for pair in rest.split())
     return {name: ROOTED.sub(lambda found: f"{root}/{found[1]}", value) for name, _, value in pairs}
+
+
+def _files(folder: Path) -> set[tuple[str, int]]:
+    """Each file and folder under it, with the nanosecond when it was last changed."""
+    return {(str(path), path.lstat().st_mtime_ns) for path in folder.rglob("*")}
 
 
 def _open_to_all(folder: Path) -> bool:
@@ -106,22 +110,22 @@ def _environment(root: Path) -> dict[str, str]:
     programs = root / "programs"
     programs.mkdir(exist_ok=True)
     if not (programs / "python").exists():
-        (programs / "python").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+        (programs / "python").symlink_to(Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}")
     kept = {name: os.environ[name] for name in os.environ if name.startswith(("PIP_", "HTTP", "http", "SSL"))}
     return {**kept, "PATH": f"{programs}:/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(root)}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Do the Dockerfile's steps without a container engine.")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="do it there and leave it")
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="oncue-image-") as temporary:
-        root = (chosen.keep or Path(temporary)).resolve()
-        root.mkdir(parents=True, exist_ok=True)
-        build(root)
-        try_it(root)
+def main() -> int:
+    if len(sys.argv) != 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    root = Path(sys.argv[1]).resolve()
+    root.mkdir(parents=True)
+    build(root)
+    try_it(root)
     print("the image's steps work")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
