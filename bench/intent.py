@@ -24,8 +24,8 @@ import numpy as np
 from bench.judging import auc, calibration_error
 from operators.churn import published
 from operators.churn.learner import Course, Learner
+from operators.churn.parts import Fitted
 from operators.churn.scoring import Linear, Scorer
-from operators.churn.vector import Fitted
 from operators.intent import vector
 from operators.intent.vector import DAY
 from schemas.churn import Example

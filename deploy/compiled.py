@@ -24,8 +24,9 @@ PACKAGES = ("flows", "operators", "schemas", "state")
 _CORE = """
     counts customers dedupe distinct effects enrichment events expressions facts features headers identifiers
     identity intents journal measures money order panes paths patterns profiles rebuild records resolve rules
-    scores timers told triggers
-    churn/customer churn/pending churn/reasons churn/scoring churn/statistics churn/values
+    scores served timers told triggers
+    churn/btyd churn/customer churn/pending churn/reasons churn/scoring churn/statistics churn/values
+    churn/vector
     intent/vector intent/visitor intent/visits
 """.split()
 COMPILED = ["state/cache.py", "flows/hot.py", *(f"operators/{name}.py" for name in _CORE)]

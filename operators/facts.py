@@ -3,12 +3,12 @@ their last score said."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from operators import features, told
 from operators.expressions import Expression
-from operators.features import CLOSES, Columns, Feature
+from operators.features import Columns, Feature
 from operators.foretold import PARTS, Score
 from operators.playbook import Playbook
 from operators.records import Record
@@ -16,10 +16,11 @@ from operators.records import Record
 
 def feature_values(playbook: Playbook, record: Record, names: Collection[str], now: int) -> dict[str, Any]:
     """The features `names` of the playbook for this customer at `now` (ms), in that order."""
-    known = playbook.features
-    slots: set[str] = set()
-    _needed(known, names, slots)
-    opened = features.peek(record.part("m"), playbook.plan, slots) if slots and record.has("m") else {}
+    asked = tuple(names)
+    plan = playbook.asked.get(asked)
+    if plan is None:
+        plan = playbook.asked[asked] = features.narrowed(playbook.plan, _under(playbook.features, asked))
+    opened = features.peek(record.part("m"), plan) if plan and record.has("m") else {}
     found: dict[str, Any] = dict.fromkeys(playbook.hidden) if playbook.hidden else {}
     _read(playbook, record, names, opened, found, {}, now)
     return {name: found[name] for name in names}
@@ -46,15 +47,14 @@ def numbers(playbook: Playbook, record: Record, names: Collection[str], at: int)
     return [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
 
 
-def _needed(known: Mapping[str, Feature | Expression], names: Collection[str], slots: set[str]) -> None:
+def _under(known: Mapping[str, Feature | Expression], names: Collection[str]) -> Iterator[Feature]:
+    """The aggregates that these features are or follow from."""
     for name in names:
         feature = known.get(name)
         if isinstance(feature, Expression):
-            _needed(known, feature.names, slots)
+            yield from _under(known, feature.names)
         elif feature is not None:
-            slots.add(feature.slot)
-            if feature.aggregate == "open":
-                slots.add(CLOSES + feature.slot)
+            yield feature
 
 
 def _read(

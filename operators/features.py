@@ -13,7 +13,7 @@ against 51 µs when every event goes to its panes at once.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from itertools import chain
 from types import NoneType
 from typing import Any, NamedTuple
@@ -115,6 +115,22 @@ def plan(features: Iterable[Feature]) -> Plan:
     return {slot: tuple(widths[width] for width in sorted(widths)) for slot, widths in found.items()}
 
 
+def narrowed(plan: Plan, features: Iterable[Feature]) -> Plan:
+    """What of `plan` these features are read from."""
+    read: dict[str, set[str]] = {}
+    for feature in features:
+        for component, name in zip(_NEEDS[feature.aggregate], feature.columns, strict=True):
+            read.setdefault((CLOSES if component == "closed" else "") + feature.slot, set()).add(name)
+    return {
+        slot: tuple(
+            panes._replace(columns=tuple(column for column in panes.columns if column.name in names))
+            for panes in plan[slot]
+            if any(column.name in names for column in panes.columns)
+        )
+        for slot, names in read.items()
+    }
+
+
 def add(measured: Measured, plan: Plan, form: str, row: list[Any]) -> None:
     """Take in what one event says: its time, then a value per slot of `form`."""
     forms = measured.forms
@@ -139,14 +155,14 @@ def settle(measured: Measured, plan: Plan) -> dict[str, bytes]:
     return panes
 
 
-def peek(measured: Measured, plan: Plan, slots: Collection[str]) -> dict[str, Columns]:
-    """The panes of `slots` with what waits in them, while it goes on waiting."""
+def peek(measured: Measured, plan: Plan) -> dict[str, Columns]:
+    """The panes of `plan` with what waits in them, while it goes on waiting."""
     panes = _decode_panes(measured.panes) if measured.panes else {}
-    waiting = _by_slot(measured, slots) if measured.rows else {}
+    waiting = _by_slot(measured, plan) if measured.rows else {}
     found = {}
-    for slot in slots:
-        if slot in waiting and slot in plan:
-            found[slot] = _folded(panes.get(slot), plan[slot], *waiting[slot])
+    for slot, wanted in plan.items():
+        if slot in waiting:
+            found[slot] = _folded(panes.get(slot), wanted, *waiting[slot])
         elif slot in panes:
             found[slot] = _decode_columns(panes[slot])
     return found

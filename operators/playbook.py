@@ -84,6 +84,7 @@ class Playbook(NamedTuple):
     generations: Mapping[int, int]
     later: Mapping[int, frozenset[str]]
     hidden: set[str]
+    asked: dict[tuple[str, ...], Plan]  # features that were asked for together -> what they are read from
 
     @property
     def inputs(self) -> list[str]:
@@ -248,6 +249,7 @@ class _Compiler:
             generations=generations,
             later=_later(ready, placed, generations),
             hidden=set(),
+            asked={},
         )
 
     def references(

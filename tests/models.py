@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from operators.churn import published
-from operators.churn.vector import Fitted
+from operators.churn.parts import Fitted
 from operators.foretold import Definition
 from schemas.churn import FORMAT, Figures, Model
 

@@ -15,28 +15,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import exp, log
-from typing import NamedTuple
+
+from operators.churn.parts import Purchasing, Spending
 
 ENOUGH = 1e-10  # a series ends with a term smaller than this
 MOST_TERMS = 2_000
 LARGEST = 60.0  # log-odds of having left: beyond any that a float tells from certainty
-
-
-class Purchasing(NamedTuple):
-    """Parameters of the MBG/NBD model; alpha is in the unit of time."""
-
-    r: float
-    alpha: float
-    a: float
-    b: float
-
-
-class Spending(NamedTuple):
-    """Parameters of the gamma-gamma model; gamma is in the unit of money."""
-
-    p: float
-    q: float
-    gamma: float
 
 
 def alive(model: Purchasing, x: float, t_x: float, T: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from operators.churn.btyd import Purchasing, Spending
+from operators.churn.parts import Purchasing, Spending
 
 Numbers = np.ndarray
 

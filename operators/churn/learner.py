@@ -22,11 +22,12 @@ from operators.churn import calibration, evaluation, fitting, models, values
 from operators.churn.calibration import Platt
 from operators.churn.definition import Terms
 from operators.churn.evaluation import Tally
+from operators.churn.parts import Fitted
 from operators.churn.race import RULE, Race, Standing
 from operators.churn.scoring import Function, Scorer, probability, read
 from operators.churn.statistics import DAY
 from operators.churn.subject import CHURN, Subject
-from operators.churn.vector import Fitted, Population
+from operators.churn.vector import Population
 from schemas.churn import FORMAT, Command, Example, Figures, Metrics, Model
 
 ALL = "all"  # the segment that everybody is in

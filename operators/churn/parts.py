@@ -1,6 +1,8 @@
-"""The part `churn` of a customer's record as it is stored."""
+"""The part `churn` of a customer's record as it is stored, and the parameters that a learner keeps."""
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import msgspec
 
@@ -58,3 +60,27 @@ class Churn(msgspec.Struct, array_like=True, gc=False):
     told: float = -1.0
     explained: float = -1.0
     asked: bool = False
+
+
+class Purchasing(NamedTuple):
+    """Parameters of the MBG/NBD model; alpha is in the unit of time."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+
+
+class Spending(NamedTuple):
+    """Parameters of the gamma-gamma model; gamma is in the unit of money."""
+
+    p: float
+    q: float
+    gamma: float
+
+
+class Fitted(NamedTuple):
+    """Population parameters that a model's inputs are computed with. Times in days, money in major units."""
+
+    purchasing: Purchasing = Purchasing(0.5, 30.0, 1.0, 3.0)
+    spending: Spending = Spending(6.0, 4.0, 15.0)

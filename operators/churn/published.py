@@ -9,9 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from operators.churn import scoring
-from operators.churn.btyd import Purchasing, Spending
+from operators.churn.parts import Fitted, Purchasing, Spending
 from operators.churn.scoring import Scorer
-from operators.churn.vector import Fitted
 from schemas.churn import FORMAT, Model
 
 encode = msgspec.json.Encoder().encode

@@ -17,8 +17,8 @@ from math import exp
 from operator import mul, sub
 from typing import Any, NamedTuple, Protocol
 
-from operators.churn.btyd import Purchasing, Spending
-from operators.churn.vector import INPUTS, Fitted
+from operators.churn.parts import Fitted, Purchasing, Spending
+from operators.churn.vector import INPUTS
 
 
 class Function(Protocol):

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from operators.churn import scoring, vector
+from operators.churn.parts import Fitted
 from operators.churn.scoring import Scorer
-from operators.churn.vector import Fitted, Population
+from operators.churn.vector import Population
 
 Facts = Sequence[float]
 

@@ -10,8 +10,9 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 from operators.churn.btyd import expected_purchases, expected_spend
+from operators.churn.parts import Fitted
 from operators.churn.statistics import DAY
-from operators.churn.vector import Fitted, Population
+from operators.churn.vector import Population
 
 PARTS = 100
 MOST = 500  # customers looked at: the share above the highest tenth is then known to 1.3 points

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from math import exp, log, log1p, sqrt
 from typing import NamedTuple
 
-from operators.churn.btyd import Purchasing, Spending, comes_back, expected_purchases, expected_spend
-from operators.churn.parts import Statistics
+from operators.churn.btyd import comes_back, expected_purchases, expected_spend
+from operators.churn.parts import Fitted, Statistics
 from operators.churn.statistics import DAY
 
 FOUR_MONTHS = 120 * DAY
@@ -60,13 +60,6 @@ SURE = 1e-4  # of probabilities: nothing is more certain than that
 
 
 Population = tuple[float, float, float, float, float]
-
-
-class Fitted(NamedTuple):
-    """Population parameters that a model's inputs are computed with. Times in days, money in major units."""
-
-    purchasing: Purchasing = Purchasing(0.5, 30.0, 1.0, 3.0)
-    spending: Spending = Spending(6.0, 4.0, 15.0)
 
 
 class Outlook(NamedTuple):

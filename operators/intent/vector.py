@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import cos, log1p, pi, sin
 
+from operators.churn.parts import Fitted
 from operators.churn.scoring import Linear, Scorer
 from operators.churn.subject import Subject
-from operators.churn.vector import Fitted, words_of_features
+from operators.churn.vector import words_of_features
 from operators.intent.parts import Visit
 
 # name -> in words: (when it is large, when it is small). Seconds in and between, hours away, days known; the

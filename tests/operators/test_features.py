@@ -27,9 +27,9 @@ def measured(of: Feature, values: list[tuple[int, Any]], slot: str = "m") -> Mea
 
 def opened(found: Measured, wanted: features.Plan) -> dict[str, features.Columns]:
     """Everything, whether it waits or is in panes."""
-    waiting = features.peek(found, wanted, wanted)
+    waiting = features.peek(found, wanted)
     settle(found, wanted)
-    assert features.peek(found, wanted, wanted) == waiting
+    assert features.peek(found, wanted) == waiting
     return waiting
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from operators import playbook as playbooks
 from operators.churn import values
-from operators.churn.vector import Fitted
+from operators.churn.parts import Fitted
 from operators.playbook import BadPlaybook
 from tests import models
 from tests.events import at, consent, event, inputs, track

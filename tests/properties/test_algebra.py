@@ -53,7 +53,7 @@ def merged(*of: list[tuple[int, str, str]]) -> Measured:
 
 
 def shown(found: Measured, now: int) -> dict[str, Any]:
-    kept = features.peek(found, PLAN, PLAN)
+    kept = features.peek(found, PLAN)
     return {
         feature.name: features.value(columns_of(kept, feature.slot), feature, now)
         for feature in [*SHOWN, *TOTALS]

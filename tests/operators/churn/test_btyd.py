@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from operators.churn.btyd import Purchasing, Spending, alive, comes_back, expected_purchases, expected_spend
+from operators.churn.btyd import alive, comes_back, expected_purchases, expected_spend
 from operators.churn.fitting import fit_purchasing, fit_spending
+from operators.churn.parts import Purchasing, Spending
 from operators.churn.statistics import DAY
 from tests.operators.churn.people import shop
 
