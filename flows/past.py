@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from flows import fixed, lookup, resume
-from flows.history import FOLDING, about, folder, sweep
+from flows import reach as reaching
+from flows.history import folder
 from flows.show import moment
-from flows.steps import META, MODELS
+from flows.steps import MODELS
 from operators import folding, history
 from operators.asof import Past, Person
 from operators.churn import published
@@ -34,7 +35,10 @@ _taken = msgspec.msgpack.Decoder(list[Taken]).decode
 _known = msgspec.msgpack.Decoder(Known).decode
 
 FOLDED = ". What was before is folded: see history.keep in the playbook"
-ELSEWHERE = ". oncue replay makes a state of what was before, as far back as Kafka or an archive reaches"
+ELSEWHERE = (
+    ". This makes a state that knows it, as far back as the topics reach or the files of --archive: {}. Then "
+    "ask the same with --state NEWDIR. With --customers FILE it is of a few people only"
+)
 
 
 class Row(NamedTuple):
@@ -75,10 +79,8 @@ class Remembered:
         shard = self._table("shard-00")
         self._known, taken = _Reference(shard), shard.get(MODELS)
         self._models = _taken(taken) if taken else []
-        began = [about(table.get(META)) for table in self._leaves]
-        begun = max(-1 if it is None else it.watermark for it in began)
-        self.folded = max(sweep(table.get(FOLDING)).until for table in self._leaves)
-        self.since = max(begun, self.folded)
+        reach = reaching.of(self._leaves)
+        self.folded, self.since = reach.folded, reach.since
         return self
 
     def __exit__(
@@ -90,10 +92,11 @@ class Remembered:
         """Raises StateError when history does not reach to the moment `at`."""
         if not self.since < at <= self.until:
             begin = f"from {moment(self.since)} " if self.since >= 0 else ""
+            command = reaching.from_kafka(self.root, at, self.playbook.keep)
             raise StateError(
                 f"history in {self.root} reaches {begin}to {moment(self.until)}, not to {moment(at)}"
                 + (FOLDED if at <= self.folded else "")
-                + (ELSEWHERE if at <= self.since else "")
+                + (ELSEWHERE.format(command) if at <= self.since else "")
             )
 
     def customer(self, key: str, at: int, models: Sequence[str] = ()) -> dict[str, Any] | None:

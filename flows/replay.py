@@ -17,7 +17,7 @@ from flows import plan as planning
 from flows import topics as making
 from flows.bar import Bar
 from flows.bounded import Bounded
-from flows.plan import EVENT_TIME, Plan
+from flows.plan import EVENT_TIME, Part, Plan
 from flows.settings import Run
 from flows.telemetry import log
 from flows.telemetry.settings import Settings
@@ -112,8 +112,15 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         parts, cuts = archive.parts(book, asked.archives), None
     else:
         parts, cuts, found = ranges.resolve(book, asked.brokers, asked.order, begin, end)
+        if asked.order == EVENT_TIME and begin == ranges.Bound():
+            _tell_trimmed(book, parts)
         if found is not None and found.made_by - {book.hash}:
             log.say("the live run had another playbook for some of these cuts; decisions will be this one's")
+    if not any(part.end > part.start for part in parts):
+        raise ranges.BadRange(
+            f"from {asked.begin} to {asked.end} {', '.join(book.inputs)} hold no records. Times are those "
+            "when the broker got the records"
+        )
     taught = 0
     if book.foretold:
         taught = kafka.end(asked.brokers, (topics.learning(book.scope, "models"), 0))
@@ -139,6 +146,18 @@ def plan(asked: Asked, book: Playbook) -> Plan:
         published=asked.output == LIVE,
         fixed=fixed.versions(asked.models, book),
     )
+
+
+def _tell_trimmed(book: Playbook, parts: list[Part]) -> None:
+    """Say what the topics do not hold any more, because whoever begins at the beginning wants all of it."""
+    channels = book.topics.values()
+    late = [f"{it.topic}/{it.partition} at {it.start}" for it in parts if it.start and it.topic in channels]
+    if late:
+        log.say(
+            f"retention has removed what was before offset: {', '.join(late)}. Features, identities and open "
+            "carts of before are not known to this replay; with --archive files it reads those",
+            "WARN",
+        )
 
 
 def take_up(run: Run, rate: int) -> Run:

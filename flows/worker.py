@@ -15,7 +15,7 @@ from typing import NoReturn
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
 
-from flows import kafka
+from flows import kafka, reach
 from flows.copies import Copying
 from flows.customer import topology
 from flows.ending import TROUBLE, Ending, explain
@@ -71,6 +71,7 @@ def prepare(run: Run, peer: int | None = None) -> None:
     directory.lock(peer)
     _check_identifiers(run)
     _check_history(run)
+    reach.tell(run)
 
 
 def _check_identifiers(run: Run) -> None:

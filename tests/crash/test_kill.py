@@ -72,7 +72,7 @@ def scored_as_then(shop: Scope) -> None:
             same += then["scores"]["churn_model"] == one["scores"]["churn_model"]
         assert same > 0.8 * len(live) > 5, "a merge, and what was folded, may have asked for other scores"
         version = live[0]["scores"]["churn_model"]
-        asked = past.customer(key, past.until, [str(version)])
+        asked = past.customer(key, past.until, [f"churn={version}"])
         assert asked is not None
         assert asked["scores"]["churn_model"] == version
         with pytest.raises(BadModel, match="keeps the newest 32 of each subject, holds no churn model 7"):

@@ -120,7 +120,10 @@ def test_every_event_is_kept_through_stops_backups_and_other_numbers_of_workers(
         )
 
 
-def test_what_was_before_history_began_or_is_folded_cannot_be_asked_for(mock: Broker, scoped: Maker) -> None:
+def test_what_was_before_history_began_or_is_folded_cannot_be_asked_for(
+    mock: Broker, scoped: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And whoever asks, or wants it counted, is told what brings it back from Kafka."""
     scope = scoped(mock, shards=str(SHARDS))
     scope.send(*story(0, 20), BROKEN)
     program = scope.run()
@@ -138,6 +141,9 @@ def test_what_was_before_history_began_or_is_folded_cannot_be_asked_for(mock: Br
         past.check(at(38))
         with pytest.raises(StateError, match=r"not to 2026-03-02 10:20:00 UTC\. What was before is folded"):
             past.check(at(20))
+        kept_beside = f"--config {scope.state / scope.name / 'playbook.yaml'} --brokers HOST:PORT"
+        with pytest.raises(StateError, match=f"{kept_beside} .* --to 2026-03-02T10:25:00Z"):
+            past.check(at(20))
         then = past.customer("user-3", at(38))
     assert then is not None
     assert then["first_seen"] == at(27), "of an event that is folded"
@@ -145,6 +151,12 @@ def test_what_was_before_history_began_or_is_folded_cannot_be_asked_for(mock: Br
         began = about(database.get(META))
     assert 1 < began.since <= found[0].cut
     assert began.watermark == at(19)
+
+    scope.config.write_text(scope.config.read_text().replace("features:\n", MORE, 1))
+    worker.prepare(worker.open_run(scope.config, mock.bootstrap, scope.state))
+    said = capsys.readouterr().err
+    assert "oncue: adds_2h, seen: counted from 2026-03-02 10:2" in said
+    assert f"oncue replay --config FILE --brokers {mock.bootstrap} --state NEWDIR, with this playbook" in said
 
 
 LOGIN = event("identify", 45, user="user-1", anonymous="cookie-0")
