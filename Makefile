@@ -8,6 +8,8 @@ IMAGED := build/image/.made
 # What follows, on the compiled packages in a folder.
 on = PYTHONSAFEPATH=1 PYTHONPATH=$(CURDIR)/$(1):$(CURDIR)
 AS_COMPILED = $(call on,build/compiled)
+# A Python that may not keep what it compiled does it at every start: .3 s of 1.2, and the tests start hundreds.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: truth demo test compiled lint types imports drift unit crash places laws pure flows running around lock kafka soak bench-churn bench-full \
 	bench-replay image image-steps clean
