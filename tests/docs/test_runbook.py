@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
 import subprocess
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import typer
 
 from flows.cli import app
+from operators import yamlfile
 from tests.brokers import RealBroker
 from tests.deploy.files import DEPLOY, ROOT, load, overlay
 from tests.docs.examples import shim
@@ -26,8 +29,12 @@ from tests.program import PATIENCE, Program, until
 __all__ = ["scoped"]  # a fixture
 
 PAGE = (ROOT / "docs" / "runbook.md").read_text()
-PROCEDURES = ("Start", "Upgrade", "More or fewer workers", "Restore")
 STOP = "# stop: SIGTERM, exit code 0"
+CHANGES = (
+    "# install the new version, or write the new playbook",
+    "# write the old playbook",
+    "# install the old version",
+)
 KUBERNETES = "On Kubernetes"
 
 
@@ -46,8 +53,27 @@ def inline(text: str) -> list[str]:
     return [it for it in found if "..." not in it and not re.search(r"\b[A-Z]{2,}\b", it) and "$" in it]
 
 
+def procedure(name: str) -> list[str]:
+    return lines(section(name).partition(KUBERNETES)[0])
+
+
+def changed(playbook: str) -> str:
+    """Each cure of an alert that is a change of the playbook."""
+    raw = yamlfile.load(playbook)
+    del raw["sources"]["app"]  # OncueWatermarkHeldBack
+    raw["identifiers"]["email"] = {"junk": ["orders@shop.example"]}  # OncueMergesBlocked
+    raw["engine"]["epoch"] = "500ms"  # OncuePauses
+    del raw["triggers"]["cart_abandoned"]  # OncueModelWorse
+    return json.dumps(raw)
+
+
+def write(file: Path, text: str) -> None:
+    file.write_text(text)
+
+
 class Operator:
-    """Does what the page says, by hand as it were: commands one after the other, a run beside them."""
+    """Does what the page says, by hand as it were: commands one after the other, a run beside them. `version`
+    is the module that is installed as oncue."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
@@ -57,18 +83,33 @@ class Operator:
             "U": str(scope.folder / "backups"),
         }  # fmt: skip
         self.run: Program | None = None
+        self.version = "flows.cli"
 
-    def does(self, line: str) -> None:
-        if line == STOP:
-            self.stops()
-        elif line.startswith("oncue run "):
-            words = shlex.split(re.sub(r"\$(\w)", lambda it: self.names[it[1]], line).replace("9464", "0"))
-            more = () if "--telemetry-port" in words else ("--telemetry-port", "0")
-            self.run = self._scope.oncue(*words[1:], *more)
+    def does(self, listed: list[str], change: Callable[[], None] = lambda: None) -> None:
+        for line in listed:
+            if line == STOP:
+                self.stops()
+            elif line in CHANGES:
+                change()
+            elif line.startswith("oncue run "):
+                self.starts(line)
+            elif not line.startswith("N="):
+                said = self.asks(line)
+                if line.endswith("to go back to"):
+                    self.names["N"] = said.partition(":")[0]
+
+    def starts(self, line: str) -> None:
+        words = shlex.split(re.sub(r"\$(\w)", lambda it: self.names[it[1]], line), comments=True)
+        more = () if "--telemetry-port" in words else ("--telemetry-port", "0")
+        self.run = self._scope.oncue(
+            *("0" if it == "9464" else it for it in words[1:]), *more, module=self.version
+        )
+        if line.endswith("exit code 2"):
+            assert self.run.wait() == 2, self.run.said
+            assert "made by a newer oncue" in self.run.said
+        else:
             port = Port(self.run)
             until(lambda: port.ask("/readyz")[0] == 200, f"ready after: {line}")
-        elif not line.startswith("#"):
-            self.asks(line)
 
     def asks(self, line: str) -> str:
         path = f"{self._folder}:{os.environ['PATH']}"
@@ -87,19 +128,23 @@ class Operator:
 
 def test_every_procedure_works_as_it_is_written(kafka: RealBroker, scoped: Maker) -> None:
     """One after the other on the same scope, with events before and after; nothing is lost or sent twice."""
-    scope = scoped(kafka, topics=False, shards="4")
+    scope = scoped(kafka, topics=False, sources=("web", "app"), shards="4")
     operator = Operator(scope)
-    for name in PROCEDURES:
-        if name == "Restore":
-            operator.stops()
-        for line in lines(section(name).partition(KUBERNETES)[0]):
-            operator.does(line)
-        if name == "Start":
-            scope.send(*STORY)
-            scope.await_records("dead-letters", 1, operator.run)
-            until(lambda: scope.known("bob", operator.run), "a checkpoint with the customers")
+    playbook_back, program_back = (lines(it) for it in section("Rollback").split("*The program.*"))
+    old = scope.config.read_text()
+    operator.does(procedure("Start"))
+    scope.send(*STORY)
+    scope.await_records("dead-letters", 1, operator.run)
+    until(lambda: scope.known("bob", operator.run), "a checkpoint with the customers")
+    operator.does(procedure("Upgrade"), lambda: write(scope.config, changed(old)))
+    operator.does(playbook_back, lambda: write(scope.config, old))
+    operator.does(procedure("More or fewer workers"))
+    operator.does(procedure("Upgrade"), lambda: setattr(operator, "version", "tests.docs.newer"))
     scope.send(LATER)
     scope.await_records("triggers", 1, operator.run)
+    operator.does(program_back, lambda: setattr(operator, "version", "flows.cli"))
+    operator.stops()
+    operator.does(procedure("Restore"))
     scope.finish()
     assert operator.run is not None
     assert operator.run.wait() == 0, operator.run.said
