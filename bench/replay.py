@@ -3,8 +3,8 @@
 On a real broker on this machine: a year of UCI Online Retail as one event a line (see
 `bench/online_retail.py`), worked off from nothing; and made-up traffic, worked off live and then again in
 both orders, for the speed and for what was decided differently. Times are of whole processes, from their
-start to their end. `--memory EVENTS` measures only how much memory a replay of so many made-up events
-takes as it goes on.
+start to their end. `--memory EVENTS` measures only how much memory a replay of so many made-up events,
+spread over `--days`, takes as it goes on.
 """
 
 from __future__ import annotations
@@ -40,10 +40,13 @@ def replay(scope: Scope, name: str, *more: str) -> tuple[float, float]:
     return time.perf_counter() - began, processor() - used
 
 
-def memory(folder: Path, bootstrap: str, count: int, people: int) -> dict[str, Any]:
+def memory(
+    folder: Path, bootstrap: str, count: int, people: int, days: float, config: Path | None
+) -> dict[str, Any]:
     """Resident memory (MB) of a replay in event-time order, at each twentieth of its events."""
-    scope = Scope(folder, bootstrap, "memory", "idle: hold")
-    scope.produce(traffic.events(count, people))
+    text = config.read_text() if config is not None else ""
+    scope = Scope(folder, bootstrap, "memory", "idle: hold", text=text)
+    scope.produce(traffic.events(count, people, step=days * 86_400_000 / count))
     began, used = time.perf_counter(), processor()
     run = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", "replay", "--config", str(scope.config), "--brokers",
@@ -67,6 +70,8 @@ def memory(folder: Path, bootstrap: str, count: int, people: int) -> dict[str, A
     return {
         "events": count,
         "people": people,
+        "days": days,
+        "config": config.name if config is not None else "retail",
         "seconds": round(time.perf_counter() - began, 1),
         "cpu_us": round((processor() - used) * 1e6 / count, 1),
         "resident_mb": curve,
@@ -115,6 +120,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--file", type=Path, help="UCI Online Retail as CSV, gzipped")
     parser.add_argument("--memory", type=int, metavar="EVENTS", help="only how much memory so many take")
+    parser.add_argument("--days", type=float, default=365, help="for --memory")
+    parser.add_argument("--config", type=Path, help="for --memory: another playbook than the retail one")
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--people", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=2, help="for Online Retail")
@@ -123,7 +130,9 @@ def main() -> None:
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     if asked.memory:
         with tempfile.TemporaryDirectory(prefix="oncue-bench-") as folder, KafkaBroker() as broker:
-            found = memory(Path(folder), broker.bootstrap, asked.memory, asked.people)
+            found = memory(
+                Path(folder), broker.bootstrap, asked.memory, asked.people, asked.days, asked.config
+            )
         results.keep("replay-memory", {"machine": machine, **found})
         return
     if not asked.file:
