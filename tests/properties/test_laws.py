@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from operators import customers, profiles, resolve
 from operators.effects import Effect
+from operators.facts import feature_values
 from operators.identity import customer_id
 from schemas import topics
 from schemas.outbound import Ledger, Trigger, TriggerCancelled
@@ -167,6 +168,18 @@ def test_the_ledger_balances_at_every_cut(log: Log, shards: int, returning: list
                 side.setdefault(body.cut, Counter())[topic] += sum(counts[kind] for kind in kinds)
     assert len(came) == len(simulation.cuts)
     assert came == accounted
+
+
+@law
+@given(logs(), st.data())
+def test_a_feature_is_the_same_whatever_else_is_asked_for(log: Log, data: st.DataObject) -> None:
+    outcome = replay(log.playbook, log.inputs, log.steps)
+    names = data.draw(st.lists(st.sampled_from(sorted(log.playbook.features)), min_size=1, max_size=5))
+    now = log.steps[-1].watermark
+    for customer, record in outcome.customers.items():
+        every = outcome.features_of(customer, now)
+        some = feature_values(log.playbook, record, names, now)
+        assert some == {name: every[name] for name in names}
 
 
 @law
