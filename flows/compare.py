@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ import orjson
 from flows import intake, kafka, tail
 from flows.cloudevents import CUT, ID
 from flows.plan import LIVE, Plan
+from flows.ranges import BadRange
 from flows.recorded import Recorded
 from flows.selection import Mended
 from operators import told
@@ -30,6 +31,7 @@ from operators.differences import (
     MENDED,
     MODEL,
     NONE,
+    PLAYBOOK,
     Cause,
     Late,
     Order,
@@ -37,6 +39,7 @@ from operators.differences import (
     Serving,
     apart,
     cause,
+    moment,
     scored_apart,
 )
 from operators.expressions import Expression
@@ -54,12 +57,14 @@ _MOMENTS = ("decided_at", "cancelled_at", "at", "as_of")
 
 
 class Output(NamedTuple):
-    """`digest` of its body, `key` of its record, `at` when it was decided (ms), by which `rule`."""
+    """`digest` of its body, `key` of its record, `at` when it was decided (ms), by which `rule`, and the hash
+    of what that says."""
 
     digest: int
     key: str
     at: int
     rule: str
+    rule_hash: str
 
 
 class Difference(msgspec.Struct):
@@ -71,6 +76,7 @@ class Difference(msgspec.Struct):
     key: str
     at: int
     rule: str
+    rule_hash: str = ""
     cause: str = NONE
     detail: str = ""
 
@@ -87,16 +93,33 @@ class Report(msgspec.Struct):
     differences: list[Difference]
 
 
-def compare(book: Playbook, brokers: str, plan: Plan) -> Report:
-    """Of a replay that has ended. Raises KafkaTrouble."""
-    live, first, last = _range(book, brokers, plan)
-    mine = _order(brokers, topics.order(plan.space), Order())
+def check(plan: Plan) -> None:
+    """Raises BadRange where there will be nothing to compare."""
+    kept_back = [topics.OUTPUTS[code].name for code in COMPARED if code not in plan.outputs]
+    if kept_back or plan.published:
+        raise BadRange(
+            "--compare looks at what the replay writes to topics of its own; with --output "
+            f"{plan.output} it does not write all of that. Leave --output out"
+        )
+
+
+def compare(book: Playbook, brokers: str, plan: Plan, chosen: Set[str] = frozenset()) -> Report:
+    """Of a replay that has ended; `chosen`: the identifiers of the people it is of, if not of all. Raises
+    KafkaTrouble."""
+    live, first, last, playbooks = _range(book, brokers, plan)
+    mine = _order(brokers, topics.order(plan.space))[0]
+    whose = _whose(book, brokers, plan, chosen) if chosen else None
     differences: list[Difference] = []
+    rules: dict[str, set[str]] = {}
     compared = {}
     for code in COMPARED:
         name = topics.OUTPUTS[code].name
         numbered = plan.order == LIVE
         theirs = _outputs(brokers, topics.output(book.scope, code), first, last, numbered)
+        if whose is not None:
+            theirs = {id: it for id, it in theirs.items() if it.key in whose}
+        for it in theirs.values():
+            rules.setdefault(it.rule, set()).add(it.rule_hash)
         ours = _outputs(brokers, topics.output(plan.space, code), 0, 1 << 62, numbered)
         found = _differences(name, theirs, ours)
         same = len(theirs) - sum(it.what != "new" for it in found)
@@ -104,6 +127,10 @@ def compare(book: Playbook, brokers: str, plan: Plan) -> Report:
         differences += found
     if differences:
         _explain(book, brokers, plan, differences, live, mine)
+    if playbooks - {plan.playbook}:
+        for one in differences:
+            if one.cause == NONE or _by_another_rule(one, book, rules):
+                one.cause, one.detail = PLAYBOOK, "the live run had another playbook"
     causes = Counter(it.cause for it in differences)
     return Report(
         plan.space,
@@ -116,19 +143,42 @@ def compare(book: Playbook, brokers: str, plan: Plan) -> Report:
     )
 
 
-def _range(book: Playbook, brokers: str, plan: Plan) -> tuple[Order, int, int]:
-    """The cuts of the live run that belong to the range, the first number of them and the last."""
+def _whose(book: Playbook, brokers: str, plan: Plan, chosen: Set[str]) -> set[str]:
+    """The keys of output records about people with these identifiers: customer ids, and places of events."""
+    found = {customer_id(book.scope, key) for key in chosen}
+    reference = book.reference.values()  # is everybody's
+    for _, place, offset, kind, keys, _, _ in _events(book, brokers, plan, None, "whose events"):
+        if place.rpartition("/")[0] in reference or (kind == EVENT and not chosen.isdisjoint(keys)):
+            found.add(f"{place}/{offset}")
+    return found
+
+
+def _by_another_rule(one: Difference, book: Playbook, rules: dict[str, set[str]]) -> bool:
+    """Whether the live run and the replay had different rules of that name. `rules`: what is known of the
+    hashes of the live ones."""
+    mine = book.rules.get(one.rule)
+    if one.what == "missing":
+        return bool(one.rule) and (mine is None or mine.hash != one.rule_hash)
+    return one.rule in rules and one.rule_hash not in rules[one.rule]
+
+
+def _range(book: Playbook, brokers: str, plan: Plan) -> tuple[Order, int, int, set[str]]:
+    """The cuts of the live run that belong to the range, the first number of them and the last, and the
+    hashes of the playbooks that made them."""
     ends = {f"{part.topic}/{part.partition}": part.end for part in plan.parts}
     starts = {f"{part.topic}/{part.partition}": part.start for part in plan.parts}
-    order = _order(brokers, topics.order(book.scope), Order())
+    order, made_by = _order(brokers, topics.order(book.scope))
     numbers = order.numbers
     inside = [i for i in range(len(numbers)) if order.reaches(i, starts) and not order.exceeds(i, ends)]
     if not inside:
-        return order.up_to(0), 0, 0
-    return order.up_to(inside[-1] + 1), numbers[inside[0]], numbers[inside[-1]]
+        return order.up_to(0), 0, 0, set()
+    playbooks = {made_by[i] for i in inside}
+    return order.up_to(inside[-1] + 1), numbers[inside[0]], numbers[inside[-1]], playbooks
 
 
-def _order(brokers: str, topic: str, order: Order) -> Order:
+def _order(brokers: str, topic: str) -> tuple[Order, list[str]]:
+    """The cuts, and of each the hash of the playbook."""
+    order, made_by = Order(), []
     low, high = kafka.extent(brokers, (topic, 0))
     reader = Recorded(brokers, topic, low, high)
     try:
@@ -139,9 +189,10 @@ def _order(brokers: str, topic: str, order: Order) -> Order:
             places = written.marker.partitions
             ends = {"{}/{}".format(*places[i][:2]): end for i, end in written.cut.ends.items()}
             order.add(written.cut.number, written.cut.watermark, ends)
+            made_by.append(written.marker.playbook)
     finally:
         reader.close()
-    return order
+    return order, made_by
 
 
 def _outputs(brokers: str, topic: str, first: int, last: int, numbered: bool) -> dict[str, Output]:
@@ -158,21 +209,23 @@ def _outputs(brokers: str, topic: str, first: int, last: int, numbered: bool) ->
         key = (record.key() or b"").decode()
         said: dict[str, Any] = orjson.loads(body)
         at = next((int(said[name]) for name in _MOMENTS if name in said), -1)
-        found[headers[ID].decode()] = Output(hash(body), key, at, said.get("rule", ""))
+        found[headers[ID].decode()] = Output(
+            hash(body), key, at, said.get("rule", ""), said.get("rule_hash", "")
+        )
     return found
 
 
 def _differences(topic: str, live: dict[str, Output], replay: dict[str, Output]) -> list[Difference]:
     found = [
-        Difference(topic, "missing", id, it.key, it.at, it.rule)
+        Difference(topic, "missing", id, it.key, it.at, it.rule, it.rule_hash)
         for id, it in live.items()
         if id not in replay
     ]
     for id, it in replay.items():
         if id not in live:
-            found.append(Difference(topic, "new", id, it.key, it.at, it.rule))
+            found.append(Difference(topic, "new", id, it.key, it.at, it.rule, it.rule_hash))
         elif live[id].digest != it.digest:
-            found.append(Difference(topic, "altered", id, it.key, it.at, it.rule))
+            found.append(Difference(topic, "altered", id, it.key, it.at, it.rule, it.rule_hash))
     return found
 
 
@@ -250,7 +303,7 @@ def _explain(
                     given = "another model" if fixed is None else f"--model {subject}={fixed}"
                     found = Cause(MODEL, f"decided from a score, which {given} gave in the replay")
         if found is None and one.at > reached:
-            found = Cause(END, f"one of the two had come to {reached} only when it ended")
+            found = Cause(END, f"one of the two had come to {moment(reached)} only when it ended")
         if found is None and began:
             found = Cause(BEGINNING, "the replay knows nothing of what was before its range")
         if found is not None:

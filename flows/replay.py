@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from flows import archive, fixed, kafka, ranges, selection, supervise, worker
+from flows import compare as comparing
 from flows import plan as planning
 from flows import topics as making
 from flows.bar import Bar
@@ -25,6 +26,7 @@ from operators import playbook
 from operators.playbook import Playbook
 from schemas import topics
 from state.directory import Directory
+from state.errors import StateError
 
 SHADOW, NONE, LIVE = "shadow", "none", "live"
 
@@ -63,8 +65,9 @@ class Asked:
         return self.said | named
 
 
-def begin(asked: Asked) -> Run:
+def begin(asked: Asked, compared: bool = False) -> Run:
     """The run of a new replay, or of the one that was begun in this state directory with the same settings.
+    `compared`: it is to be compared with the live run at its end.
 
     Raises BadModel, BadPlaybook, BadRange, KafkaTrouble, StateError.
     """
@@ -74,17 +77,30 @@ def begin(asked: Asked) -> Run:
     root = Directory(asked.state, book.scope).root
     found = planning.read(root)
     if found is None:
+        if (root / "resolve").exists():
+            raise StateError(
+                f"{root} holds the state of a live run, which a replay would end. Give the replay a "
+                "directory of its own with --state"
+            )
         chosen = models(asked, book)
         found = plan(asked, book)
         fixed.write(root, chosen)
+        (root / selection.KEYS).unlink(missing_ok=True)  # of one that was never begun
     else:
         planning.check_same(root, found, asked.words(book), book.hash)
+    if compared:
+        comparing.check(found)
     run = make(text, book, asked.brokers, asked.state, found, asked.telemetry)
     if asked.customers is not None and not (root / selection.KEYS).exists():
         keys = selection.choose(book, asked.brokers, found, selection.read_lines(asked.customers))
         root.mkdir(parents=True, exist_ok=True)
         (root / selection.KEYS).write_text("\n".join(keys))
-    return ready(run)
+    run = ready(run)
+    log.say(
+        f"replaying at most {found.events:,} records of {book.scope} with state in {root}; the names of its "
+        f"topics begin with {run.space}."
+    )
+    return run
 
 
 def ready(run: Run) -> Run:

@@ -11,11 +11,12 @@ import typer
 
 from flows import compare as comparing
 from flows import estimate as estimating
-from flows import handover
+from flows import handover, selection
 from flows import replay as replaying
 from flows.plan import EVENT_TIME, LIVE
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.replay import SHADOW, Asked
+from flows.telemetry import log
 from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
 from flows.telemetry.settings import settings
 from operators import playbook
@@ -97,12 +98,19 @@ def replay(
     if dry_run:
         _estimate(asked, as_json)
         return
-    run = replaying.begin(asked)
+    run = replaying.begin(asked, compared=compare)
+    root = run.directory.root
     code = replaying.work(run, config, workers, rate)
+    if run.stop.is_set() and not code:
+        log.say(f"stopped; the same command goes on with the replay in {root}")
+    elif not code:
+        log.say(
+            f"the replay has ended; its state is in {root}, the names of its topics begin with {run.space}."
+        )
     if code or not compare or run.stop.is_set():
         raise typer.Exit(code)
     assert run.plan is not None
-    report = comparing.compare(run.playbook, brokers, run.plan)
+    report = comparing.compare(run.playbook, brokers, run.plan, selection.chosen(root, run.plan))
     if as_json:
         print(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
     else:

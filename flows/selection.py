@@ -78,8 +78,13 @@ def of(run: Run) -> list[Selecting]:
     if run.plan.transform:
         found.append(Mended(run.playbook, run.brokers, Path(run.plan.transform)))
     if run.plan.chosen:
-        found.append(Chosen(run.playbook, set((run.directory.root / KEYS).read_text().splitlines())))
+        found.append(Chosen(run.playbook, chosen(run.directory.root, run.plan)))
     return found
+
+
+def chosen(root: Path, plan: Plan) -> frozenset[str]:
+    """The identifiers of those whom the replay at `root` is of; none where it is of everybody."""
+    return frozenset((root / KEYS).read_text().splitlines()) if plan.chosen else frozenset()
 
 
 def fingerprint(file: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 LATE_LIVE = "late in the live run"
@@ -17,6 +18,7 @@ AHEAD = "ahead of time"
 LATE_REFERENCE = "late reference data"
 MODEL = "another model"
 MENDED = "mended dead letter"
+PLAYBOOK = "another playbook"
 END = "end of the range"
 BEGINNING = "before the range"
 NONE = "unexplained"
@@ -203,6 +205,16 @@ def scored_apart(
     return False
 
 
+def moment(ms: int) -> str:
+    """
+    >>> moment(1_772_445_603_077), moment(-1)
+    ('2026-03-02T10:00:03.077Z', 'the beginning')
+    """
+    if ms < 0:
+        return "the beginning"
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 class Cause(NamedTuple):
     """`what` is one of the constants above, `detail` for people."""
 
@@ -218,8 +230,8 @@ def cause(rows: list[Row], live: Order, replay: Order, moments: Iterable[int] = 
         if late:
             first = min(late, key=lambda it: it.cut)
             detail = (
-                f"{first.place}/{first.offset} happened at {first.at} and came with cut {first.cut}, when "
-                f"time had reached {first.reached}"
+                f"{first.place}/{first.offset} happened at {moment(first.at)} and came with cut {first.cut}, "
+                f"when time had reached {moment(first.reached)}"
             )
             return Cause(IDLE if first.idle and what == LATE_LIVE else what, detail)
     for row in rows:
@@ -228,8 +240,8 @@ def cause(rows: list[Row], live: Order, replay: Order, moments: Iterable[int] = 
             continue
         if row.links or any(min(one, other) < moment <= max(one, other) for moment in moments):
             detail = (
-                f"{row.place}/{row.offset} of {row.at} came when time had only come to {one} live, and to "
-                f"{other} in the replay: not all partitions were that far"
+                f"{row.place}/{row.offset} of {moment(row.at)} came when time had only come to {moment(one)} "
+                f"live, and to {moment(other)} in the replay: not all partitions were that far"
             )
             return Cause(AHEAD, detail)
     return None

@@ -15,6 +15,7 @@ from flows import plan as planning
 from flows import replay as replaying
 from flows.deadletters import Which
 from flows.fixed import BadModel
+from flows.ranges import BadRange
 from flows.replay import Asked
 from operators import differences
 from operators import playbook as playbooks
@@ -138,6 +139,12 @@ def test_it_repeats_the_cuts_of_the_live_run_with_two_workers_and_writes_nothing
     assert len(committed(shop.broker, f"{space}.moves")) == SHOPPERS * 2 / 3
     missing = shop.oncue("tail", f"{space}.triggers", "--brokers", shop.broker.bootstrap, "--once")
     assert missing.wait() == 2
+    asked = Asked(shop.config, shop.broker.bootstrap, shop.folder / "silent", output="none")
+    with pytest.raises(BadRange, match="with --output none it does not write all of that"):
+        replaying.begin(asked, compared=True)
+    with pytest.raises(StateError, match="holds the state of a live run"):
+        replaying.begin(Asked(shop.config, shop.broker.bootstrap, shop.state))
+    assert not (shop.state / shop.name / planning.FILE).exists()
 
 
 def test_an_archive_of_the_records_gives_the_same_without_their_topic(shop: Scope) -> None:
@@ -175,7 +182,7 @@ def test_mended_dead_letters_come_in_their_place(shop: Scope) -> None:
 def test_some_customers_are_rebuilt_with_everything_that_is_connected_with_them(shop: Scope) -> None:
     chosen = shop.folder / "people.txt"
     chosen.write_text("cookie-1\nu5\n")
-    space = completed(shop, "some", "--customers", chosen)
+    space = completed(shop, "some", "--customers", chosen, "--compare")  # only with what they got live
     told = {orjson.loads(body)["key"]: id for id, body in decided(shop, shop.name)["triggers"]}
     assert sorted(id for id, _ in decided(shop, space)["triggers"]) == sorted([told["k1"], told["k5"]])
     one, other = (
@@ -312,3 +319,9 @@ def test_a_letter_that_was_sent_again_after_the_end_is_outside_of_what_the_live_
         ("dead-letters", "missing"),
         ("triggers", "new"),
     ]
+
+    shop.config.write_text(shop.config.read_text().replace("expires: 24h", "expires: 23h"))
+    report = compared(shop, "other", "--order", "live")
+    triggers = report["compared"]["triggers"]
+    assert report["causes"] == {differences.PLAYBOOK: len(report["differences"])}
+    assert triggers["live"] == triggers["replay"] > triggers["same"] == 0

@@ -68,7 +68,8 @@ def test_without_idleness_time_that_has_passed_is_no_idle_advance() -> None:
     assert [it.idle for it in mine.late(rows)] == [False]
     assert cause(rows, mine, Order()) == (
         LATE_LIVE,
-        f"{APP}/1 happened at 20 and came with cut 2, when time had reached 40",
+        f"{APP}/1 happened at 1970-01-01T00:00:00.020Z and came with cut 2, when time had reached "
+        "1970-01-01T00:00:00.040Z",
     )
     found = cause(rows, Order(), mine)
     assert found is not None
