@@ -32,6 +32,7 @@ from confluent_kafka import TopicPartition
 
 from flows import kafka, tail
 from flows.kafka import KafkaTrouble
+from flows.metadata import waking
 from flows.models import named
 from flows.telemetry import log
 from flows.telemetry.learner import ExamplesView, LearnerView, ReportView, last_reports
@@ -149,7 +150,7 @@ class ExamplesPartition(StatefulSourcePartition[Item, int]):
     def __init__(self, run: Learning, subject: str, resume: int | None) -> None:
         self._run = run
         place = topics.examples(run.scope, subject), 0
-        self._client = kafka.consumer(run.brokers, "oncue-learning")
+        self._client = kafka.consumer(run.brokers, "oncue-learning", **waking(run.brokers))
         first, self._end = kafka.bounds(self._client, place)
         self._next = first if resume is None else resume
         if self._next < first:

@@ -42,6 +42,13 @@ def is_embedded(brokers: str) -> bool:
         raise kafka.away(brokers, error) from None
 
 
+def waking(brokers: str) -> dict[str, Any]:
+    """A broker answers a fetch as soon as there is something. Only the embedded one lets the time run out.
+    (Measured on a real one with an idle consumer: 0.19 of a core of the broker's with 5 ms, 0.04, which is
+    what it takes by itself, with 100 ms; latency the same.)"""
+    return {} if is_embedded(brokers) else {"fetch.wait.max.ms": 100}
+
+
 def _is_embedded(admin: AdminClient) -> bool:
     """It names no broker as its controller."""
     cluster = admin.list_topics(timeout=SOON)

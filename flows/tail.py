@@ -10,6 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from flows import kafka
 from flows.kafka import KafkaTrouble, Place
+from flows.metadata import waking
 from flows.progress import Progress
 
 
@@ -24,7 +25,8 @@ def follow(
     if until_end:
         yield from map(show, history(brokers, names))
         return
-    client = kafka.consumer(brokers, "oncue-tail", **{"auto.offset.reset": "earliest"})
+    settings = {"auto.offset.reset": "earliest", **waking(brokers)}
+    client = kafka.consumer(brokers, "oncue-tail", **settings)
     try:
         starts = {
             place: kafka.bounds(client, place)[0 if begin else 1] for place in _places(client, names, brokers)

@@ -61,6 +61,8 @@ group.min.session.timeout.ms=1000
 # A killed broker is let back in when its old session has run out; by default that takes 9 s.
 broker.session.timeout.ms=2000
 broker.heartbeat.interval.ms=200
+# No record every half a second that says nothing: with them it took 0.035 of a core when idle, without 0.02.
+metadata.max.idle.interval.ms=0
 offsets.topic.num.partitions=2
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=2

@@ -11,10 +11,11 @@ import pytest
 from flows.fixed import BadModel
 from flows.lookup import customer, scope_of
 from flows.past import Remembered
+from schemas import topics
 from tests.brokers import EmbeddedBroker, RealBroker
 from tests.crash.harness import Feed, Scope, Story, kill_again_and_again
 from tests.crash.traffic import Message, traffic
-from tests.crash.verify import Findings, verify
+from tests.crash.verify import Findings, Log, read, verify
 from tests.program import Program, until
 
 
@@ -39,6 +40,11 @@ def exact(scope: Scope, events: int) -> Findings:
     return found
 
 
+def outputs(scope: Scope) -> Log:
+    """All that was ever written, record by record."""
+    return read(scope.brokers, [topics.output(scope.name, code) for code in scope.book.outputs])
+
+
 def killed(story: Story, kills: int) -> None:
     """As often as intended, but for a run that reached its end before the last kill."""
     assert kills - 1 <= story.kills <= kills
@@ -53,9 +59,9 @@ def test_killed_eight_times_it_loses_nothing_and_repeats_nothing(shop: Scope) ->
     first = exact(shop, 8_000)
     assert min(first.folded, first.kept) > 1_000
     assert first.incarnations >= story.kills - story.rushed
+    written = outputs(shop)
     shop.complete()  # what has ended ends again at once, and adds nothing
-    again = exact(shop, 8_000)
-    assert (again.outputs, again.cuts) == (first.outputs, first.cuts)
+    assert outputs(shop) == written
     everybody_is_found(shop)
     scored_as_then(shop)
 
@@ -93,9 +99,9 @@ def everybody_is_found(shop: Scope) -> None:
 
 
 def test_two_workers_killed_with_and_without_their_supervisor(shop: Scope) -> None:
-    story = kill_again_and_again(shop, traffic(10_000, seed=2), kills=5, seed=2, workers=2)
+    story = kill_again_and_again(shop, traffic(6_000, seed=2), kills=5, seed=2, workers=2)
     killed(story, 5)
-    exact(shop, 10_000)
+    exact(shop, 6_000)
 
 
 def test_it_survives_kills_on_the_embedded_broker_too(mock: EmbeddedBroker, tmp_path: Path) -> None:
