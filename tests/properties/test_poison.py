@@ -94,6 +94,7 @@ def of_poison(outcome: Outcome) -> dict[tuple[str, int], str]:
     return {(f"{it.topic}/{it.partition}", it.offset): it.detail for it in letters if it.stage == "customer"}
 
 
+@as_source
 @law
 @given(
     poisoned(),
