@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from operators.effects import Effect
 from schemas import topics
 
-ID, CUT = "ce_id", "oncue_cut"
+ID, CUT, SOURCE = "ce_id", "oncue_cut", "ce_source"
 _INTERNAL = (topics.MOVES, topics.CONTROL)
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -22,7 +22,7 @@ def header(effect: Effect, cut: int, source: str, now: int) -> Headers:
         *always,
         ("ce_specversion", b"1.0"),
         ("ce_type", effect.type.encode()),
-        ("ce_source", source.encode()),
+        (SOURCE, source.encode()),
         ("ce_subject", effect.key.encode()),
         ("ce_recordedtime", timestamp(now)),
         ("content-type", b"application/json"),
@@ -40,6 +40,11 @@ def header(effect: Effect, cut: int, source: str, now: int) -> Headers:
     if effect.arrived:
         found.append(("oncue_latency_ms", str(max(0, now - effect.arrived)).encode()))
     return found
+
+
+def made_in(space: str) -> str:
+    """The `source` of what the run of a space sends, wherever to."""
+    return f"oncue/{space}"
 
 
 def timestamp(ms: int) -> bytes:

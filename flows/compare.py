@@ -16,7 +16,7 @@ import msgspec
 import orjson
 
 from flows import intake, kafka, tail
-from flows.cloudevents import CUT, ID
+from flows.cloudevents import CUT, ID, SOURCE, made_in
 from flows.plan import LIVE, Plan
 from flows.ranges import BadRange
 from flows.recorded import Recorded
@@ -115,12 +115,12 @@ def compare(book: Playbook, brokers: str, plan: Plan, chosen: Set[str] = frozens
     for code in COMPARED:
         name = topics.OUTPUTS[code].name
         numbered = plan.order == LIVE
-        theirs = _outputs(brokers, topics.output(book.scope, code), first, last, numbered)
+        theirs = _outputs(brokers, book.scope, code, first, last, numbered)
         if whose is not None:
             theirs = {id: it for id, it in theirs.items() if it.key in whose}
         for it in theirs.values():
             rules.setdefault(it.rule, set()).add(it.rule_hash)
-        ours = _outputs(brokers, topics.output(plan.space, code), 0, 1 << 62, numbered)
+        ours = _outputs(brokers, plan.space, code, 0, 1 << 62, numbered)
         found = _differences(name, theirs, ours)
         same = len(theirs) - sum(it.what != "new" for it in found)
         compared[name] = {"live": len(theirs), "replay": len(ours), "same": same}
@@ -195,13 +195,17 @@ def _order(brokers: str, topic: str) -> tuple[Order, list[str]]:
     return order, made_by
 
 
-def _outputs(brokers: str, topic: str, first: int, last: int, numbered: bool) -> dict[str, Output]:
-    """By id, of the cuts `first` to `last`. Merges are numbered in the order of all events, so unless that
-    is the same, `numbered`, their numbers say nothing about the people."""
+def _outputs(brokers: str, space: str, code: int, first: int, last: int, numbered: bool) -> dict[str, Output]:
+    """By id, of the cuts `first` to `last`, without what a replay has published there. Merges are numbered in
+    the order of all events, so unless that is the same, `numbered`, their numbers say nothing about the
+    people."""
     found = {}
+    topic, source = topics.output(space, code), made_in(space).encode()
     for record in tail.history(brokers, [topic], f"reading {topic}"):
         headers = dict(record.headers() or [])
         if ID not in headers or CUT not in headers or not first <= int(headers[CUT]) <= last:
+            continue
+        if headers.get(SOURCE) != source:
             continue
         body = record.value() or b""
         if not numbered:

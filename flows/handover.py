@@ -77,6 +77,11 @@ def undo(live: Path, brokers: str) -> str:
 
 
 def _hand_over(root: Path, live_root: Path, brokers: str) -> str:
+    if root.stat().st_dev != live_root.stat().st_dev:  # said now, not when the live run is stopped
+        raise StateError(
+            f"{root} is on another file system than {live_root}: its directory cannot take the place of that "
+            "one. Move it there first"
+        )
     book = playbook.load((root / "playbook.yaml").read_text(), str(root / "playbook.yaml"))
     order = topics.order(book.scope)
     pending = root / PENDING

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from flows import kafka, recorded
+from flows import kafka, metadata, recorded
 from flows.kafka import SOON, KafkaTrouble, Place
 from flows.plan import LIVE, Cuts, Part
 from flows.recorded import Survey
@@ -82,6 +82,11 @@ def resolve(
             if unknown:
                 names = ", ".join(map(kafka.show, unknown))
                 raise BadRange(f"{option} names {names}, which is no partition of the playbook's input")
+        if metadata.is_embedded(brokers) and not (begin.moment is None is end.moment):
+            raise BadRange(
+                "the embedded broker does not know when it got which record: give --from and --to as offsets "
+                "or as cut:N"
+            )
         if order == LIVE:
             return _live(book, brokers, client, places, bounds, begin, end)
         starts = _offsets(book, brokers, client, places, begin, {it: low for it, (low, _) in bounds.items()})

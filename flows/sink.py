@@ -17,7 +17,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import TopicPartition
 
 from flows import kafka
-from flows.cloudevents import CUT, ID, header
+from flows.cloudevents import CUT, ID, header, made_in
 from flows.kafka import Interrupted, KafkaTrouble, Place
 from flows.orderlog import check_latest
 from flows.settings import Run
@@ -82,7 +82,7 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._timings.waits("the broker")  # for the fence, and for what is read back
         self._figures = run.watching.figures
         self._traces = run.watching.traces
-        self._source = f"oncue/{run.space}"
+        self._source = made_in(run.space)
         self._run = run
         # Bytewax builds a partition on its first record. A process that was paused until then must not fence
         # its successor; if it was paused in between, it has, and must not write: the successor will find that

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Protocol, Self
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.kafka.broker import KafkaBroker
@@ -42,6 +42,12 @@ class RealBroker(KafkaBroker):
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         wanted = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=settings)
         admin.create_topics([wanted])[topic].result(timeout=10)
+
+    def trim(self, topic: str, offset: int, partition: int = 0) -> None:
+        """Remove what is before an offset, as retention does."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        wanted = TopicPartition(topic, partition, offset)
+        assert admin.delete_records([wanted])[wanted].result(10).low_watermark == offset
 
 
 class EmbeddedBroker:

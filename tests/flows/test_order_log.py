@@ -7,7 +7,6 @@ from flows.kafka import KafkaTrouble
 from flows.orderlog import OrderLog, Superseded
 from operators.cuts import Cut, Opened
 from tests.brokers import Broker, RealBroker
-from tests.flows.test_trouble import trim
 from tests.program import until
 
 
@@ -149,7 +148,7 @@ def test_a_topic_that_lost_cuts_the_state_needs_is_an_error(kafka: RealBroker, s
     log = begin(kafka, scope)
     for number in (1, 2, 3):
         append(log, number)
-    trim(kafka, scope, 3)
+    kafka.trim(scope, 3)
     assert numbers(kafka, scope, 3, log.incarnation) == [3]
     with pytest.raises(KafkaTrouble, match=f"{scope} begins at offset 3, but the state needs it from 1"):
         log_of(kafka, scope, 1, log.incarnation).read()

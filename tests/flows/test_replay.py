@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+from confluent_kafka import Producer
 
 from flows import deadletters, handover
 from flows import plan as planning
@@ -21,13 +22,13 @@ from operators import differences
 from operators import playbook as playbooks
 from schemas import topics
 from state.errors import StateError
-from tests.brokers import EmbeddedBroker
+from tests.brokers import EmbeddedBroker, RealBroker
 from tests.events import consent, event, track
 from tests.flows.collector import Port
 from tests.flows.conftest import Maker
 from tests.flows.running import Record, Scope, committed
 from tests.models import linear
-from tests.program import Program, until
+from tests.program import PATIENCE, Program, until
 
 DECIDED = ("triggers", "decisions", "dead-letters", "identities")
 SHOPPERS = 120
@@ -284,6 +285,8 @@ def test_a_range_ends_where_it_was_told_to(shop: Scope) -> None:
     wrong = replay(shop, "wrong", "--from", "yesterday")
     assert wrong.wait() == 2
     assert "--from 'yesterday' is none of: beginning, a time such as" in wrong.said
+    with pytest.raises(BadRange, match="does not know when it got which record"):
+        replaying.begin(Asked(shop.config, shop.broker.bootstrap, shop.folder / "past", "2026-03-01T00:00Z"))
     gone = replay(shop, "gone", "--to", f"{name}/0:300000")
     assert gone.wait() == 2
     assert f"{name}/0 ends at" in gone.said
@@ -320,8 +323,30 @@ def test_a_letter_that_was_sent_again_after_the_end_is_outside_of_what_the_live_
         ("triggers", "new"),
     ]
 
+    one = shop.records("triggers")[0]
+    published = {**one.headers, "ce_id": "more", "ce_source": f"oncue/{report['space']}"}
+    producer = Producer({"bootstrap.servers": shop.broker.bootstrap, "log_level": 0})
+    producer.produce(shop.topic("triggers"), one.raw, one.key, headers=published)  # is none of the live run's
+    assert producer.flush(PATIENCE) == 0
     shop.config.write_text(shop.config.read_text().replace("expires: 24h", "expires: 23h"))
     report = compared(shop, "other", "--order", "live")
     triggers = report["compared"]["triggers"]
     assert report["causes"] == {differences.PLAYBOOK: len(report["differences"])}
     assert triggers["live"] == triggers["replay"] > triggers["same"] == 0
+
+
+def test_who_asks_for_what_the_topics_do_not_hold_any_more_is_told(
+    kafka: RealBroker, scoped: Maker, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope = scoped(kafka)
+    scope.send(*visit(1), *visit(2))
+    asked = Asked(scope.config, kafka.bootstrap, scope.folder / "trimmed")
+    assert replaying.plan(asked, scope.book).events == scope.size("web")
+    assert capsys.readouterr().err == ""
+    kafka.trim(scope.topic("web"), 3)
+    replaying.plan(asked, scope.book)
+    said = capsys.readouterr().err
+    assert f"retention has removed what was before offset: {scope.topic('web')}/0 at 3" in said
+    asked = Asked(scope.config, kafka.bootstrap, scope.folder / "early", end="2026-03-02T10:00Z")
+    with pytest.raises(BadRange, match=r"hold no records\. Times are those when the broker got the records"):
+        replaying.plan(asked, scope.book)

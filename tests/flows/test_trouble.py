@@ -7,9 +7,6 @@ import shutil
 import threading
 import time
 
-from confluent_kafka import TopicPartition
-from confluent_kafka.admin import AdminClient
-
 from flows.ending import INTERRUPTED, TROUBLE
 from state.store import checkpoints
 from tests.brokers import Broker, RealBroker
@@ -31,12 +28,6 @@ def refused(program: Program, *words: str, code: int = TROUBLE, workers: int = 1
     missing = [word for word in words if word not in said]
     assert not missing, said
     return said
-
-
-def trim(broker: RealBroker, topic: str, offset: int, partition: int = 0) -> None:
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
-    wanted = TopicPartition(topic, partition, offset)
-    assert admin.delete_records([wanted])[wanted].result(10).low_watermark == offset
 
 
 def test_every_command_says_so_when_the_broker_is_not_there(mock: Broker, scoped: Maker) -> None:
@@ -104,7 +95,7 @@ def test_trimmed_input_stops_a_run_until_somebody_accepts_the_gap(kafka: RealBro
     scope.await_records("dead-letters", 1, first)
     assert first.stop() == 0, first.said
     scope.send(*(track("Product Viewed", 30, user="v", product_id=f"p{n}") for n in range(10)), LATER)
-    trim(kafka, scope.topic("web"), 15)
+    kafka.trim(scope.topic("web"), 15)
     refused(
         scope.run(),
         f"{scope.topic('web')}/0 should be read from offset 10", "5 records", "15 to 21",
@@ -122,7 +113,7 @@ def test_a_trimmed_order_topic_stops_a_run_and_says_why(kafka: RealBroker, scope
     first = scope.run()
     scope.await_records("dead-letters", 1, first)
     first.end()
-    trim(kafka, scope.topic("order"), 1)
+    kafka.trim(scope.topic("order"), 1)
     refused(scope.run(), f"{scope.topic('order')} begins at offset 1", "needs it from 0", "retention")
 
 
