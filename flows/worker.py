@@ -139,7 +139,6 @@ def work(
             ending.close()
             return explain(run.directory.trouble() or error) if ending.code is None else ending.code
         finally:
-            gc.freeze()  # else Python looks through all of it, several times, before it ends
             run.timings.write()
             if run.copies is not None:
                 run.copies.close()
