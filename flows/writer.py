@@ -6,7 +6,8 @@ round trip, a busy one few transactions.
 A broker acknowledges a commit before its markers are written. If it dies in between, Kafka 4.3 was seen
 to leave the transaction hanging: records acknowledged, but never visible to read_committed consumers and
 holding back all that follows (3 of 4 runs with kill -9 right after a commit). So `flush` waits until its
-records can be read, and a start aborts what hangs; those records are repeated, they were not flushed.
+records can be read; when they cannot, the run is interrupted and starts again, and a start aborts what
+hangs. Those records are sent again, they were not flushed.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException
 
 from flows import kafka
 from flows.cloudevents import Headers
@@ -25,7 +26,7 @@ from flows.telemetry.figures import Histogram
 from schemas.topics import LARGEST
 
 FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
-VISIBLE = 60.0  # seconds until committed records must be readable
+VISIBLE = 20.0  # seconds until committed records must be readable; the broker is there all that time
 TRANSACTION_MS = 120_000  # how long the broker may be away in the middle of a transaction
 
 
@@ -131,28 +132,42 @@ class Writer:
                 if seen >= late[place]:
                     self._visible[place[0]] = late.pop(place)
             if late and time.monotonic() > until:
-                raise KafkaTrouble(
-                    f"{kafka.show(min(late))}: committed records cannot be read after {VISIBLE:.0f} s; "
-                    "look for a hanging transaction (kafka-transactions.sh), then start again"
+                raise Interrupted(
+                    f"{kafka.show(min(late))}: records cannot be read {VISIBLE:.0f} s after their commit, as "
+                    "after the death of a broker. A new start aborts them and sends them again"
                 )
 
     def _abort_hanging(self) -> None:
         """Records of an older writer that are neither committed nor aborted: abort them with ours."""
         uncommitted = kafka.consumer(self._brokers, "oncue-writer", **{"isolation.level": "read_uncommitted"})
         try:
-            hanging = [
-                place
-                for place in self._places.items()
-                if kafka.bounds(uncommitted, place)[1] > kafka.bounds(self._reader, place)[1]
-            ]
-        finally:
-            uncommitted.close()
-        if hanging:
+            hanging = self._held_back(uncommitted)
+            if not hanging:
+                return
             self._producer.begin_transaction()
             for topic, partition in hanging:
                 self._producer.produce(topic, b"", partition=partition)
             self._producer.flush(30)
             self._producer.abort_transaction(30)
+            until = time.monotonic() + VISIBLE
+            while hanging := self._held_back(uncommitted):
+                if time.monotonic() > until:
+                    raise KafkaTrouble(
+                        f"{kafka.show(hanging[0])}: a transaction that oncue did not open keeps consumers "
+                        "from all that follows it. Find and abort it (kafka-transactions.sh find-hanging), "
+                        "see that nothing else writes to this topic, then start again"
+                    )
+                time.sleep(0.05)
+        finally:
+            uncommitted.close()
+
+    def _held_back(self, uncommitted: Consumer) -> list[Place]:
+        """The partitions with records that neither are committed nor aborted."""
+        return [
+            place
+            for place in self._places.items()
+            if kafka.bounds(uncommitted, place)[1] > kafka.bounds(self._reader, place)[1]
+        ]
 
     def _check(self) -> None:
         failure = self._failure

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from flows.kafka import KafkaTrouble
+from flows.kafka import Interrupted, KafkaTrouble
 from flows.writer import Fenced, Outgoing, Writer
 from schemas.topics import LARGEST
 from tests.brokers import Broker, RealBroker
@@ -133,6 +133,30 @@ def test_nothing_hangs_after_a_broker_was_killed_right_behind_a_commit(own: Real
         writer.send([out(scope, b"after")])
         writer.flush()
     assert values(own, scope)[-1] == b"after"
+
+
+def test_what_cannot_be_read_after_its_commit_interrupts_the_run(
+    kafka: RealBroker, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that it starts again, which is what mends a transaction that a dead broker left hanging."""
+    monkeypatch.setattr("flows.writer.VISIBLE", 0.5)
+    kafka.create(scope)
+    with writing(kafka, scope, scope) as writer:
+        left_open(kafka, f"{scope}-other", scope, b"holds back")
+        writer.send([out(scope, b"committed")])
+        with pytest.raises(Interrupted, match=f"{scope}/0: records cannot be read .* new start"):
+            writer.flush()
+    assert values(kafka, scope) == []
+
+
+def test_a_transaction_of_somebody_else_is_an_error_that_names_the_partition(
+    kafka: RealBroker, scope: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flows.writer.VISIBLE", 0.5)
+    kafka.create(scope)
+    left_open(kafka, f"{scope}-other", scope, b"holds back")
+    with pytest.raises(KafkaTrouble, match=f"{scope}/0: a transaction that oncue did not open"):
+        Writer(kafka.bootstrap, scope, [(scope, 0)])
 
 
 def end_of(client: Consumer, topic: str) -> int:
