@@ -15,6 +15,7 @@ from time import process_time
 from typing import Any
 
 from bench import traffic
+from flows import garbage
 from flows.playbooks import retail
 from operators import features, playbook, records
 from operators.customers import Customers
@@ -87,8 +88,7 @@ def measure(text: str, count: int, people: int, every: int, cold: bool, step: fl
     folding = encoding = decoding = 0.0
     writes = size = 0
     gc.collect()
-    gc.freeze()
-    gc.set_threshold(400_000, 100, 1_000_000)  # as a worker does
+    garbage.look_rarely()  # as a worker does
     for pack in packs:
         began = process_time()
         shard.apply(pack)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from operators.effects import Effect
 from schemas import topics
+from schemas.moments import rfc3339
 
 ID, CUT, SOURCE = "ce_id", "oncue_cut", "ce_source"
 _INTERNAL = (topics.MOVES, topics.CONTROL)
@@ -48,10 +47,4 @@ def made_in(space: str) -> str:
 
 
 def timestamp(ms: int) -> bytes:
-    """RFC 3339 in UTC.
-
-    >>> timestamp(1_569_888_000_123)
-    b'2019-10-01T00:00:00.123Z'
-    """
-    moment = datetime.fromtimestamp(ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z").encode()
+    return rfc3339(ms).encode()

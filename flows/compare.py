@@ -42,7 +42,7 @@ from operators.differences import (
     moment,
     scored_apart,
 )
-from operators.expressions import Expression
+from operators.facts import roots
 from operators.groups import Groups
 from operators.identity import customer_id
 from operators.order import EVENT, REFERENCE
@@ -316,15 +316,8 @@ def _explain(
 
 def _of_scores(book: Playbook) -> dict[str, set[str]]:
     """The rules that decide from scores, and from those of which subjects."""
-
-    def subjects(fact: str) -> set[str]:
-        feature = book.features.get(fact)
-        if isinstance(feature, Expression):
-            return {subject for name in feature.names for subject in subjects(name)}
-        return {told.OF[fact]} if fact in told.OF else set()
-
     return {
-        name: {subject for fact in (rule.of, *rule.facts) for subject in subjects(fact)}
+        name: {told.OF[it] for it in roots(book.features, (rule.of, *rule.facts)) if it in told.OF}
         for name, rule in book.rules.items()
     }
 

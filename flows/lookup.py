@@ -23,7 +23,7 @@ from operators.parts import Core, Patterns
 from operators.playbook import Playbook
 from operators.resolve import shard_of
 from operators.scores import Foresight
-from operators.served import Taken
+from operators.served import stored_models
 from schemas.inbound import Traits
 from state import reading
 from state.errors import StateError
@@ -32,7 +32,6 @@ MONEY = ("sum", "mean", "min", "max", "first", "last")  # aggregates that are in
 _PHONE = re.compile(r"\s*([-+()./\d\s]+)\s+(\D.*)")
 _shown = msgspec.msgpack.Decoder(dict[int, int]).decode
 _about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
-_taken = msgspec.msgpack.Decoder(list[Taken]).decode
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
 _evidence = msgspec.msgpack.Decoder(Evidence).decode
 
@@ -76,7 +75,7 @@ def customer(root: Path, key: str, at: int | None = None) -> dict[str, Any] | No
         about = database.get(META) if database is not None else None
         shown = database.get(SHOWN) if database is not None else None
         models = database.get(MODELS) if database is not None else None
-    book = Foresight(book, _taken(models) if models else ()).playbook
+    book = Foresight(book, stored_models(models)).playbook
     complete = _shown(shown) if shown else {}
     book.hidden.update(*(names for generation, names in book.later.items() if generation not in complete))
     record = records.decode(customer_id, stored) if stored else records.Record(customer_id)

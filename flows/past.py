@@ -26,12 +26,11 @@ from operators.history import Happened
 from operators.rebuild import Counter, Rebuilder
 from operators.records import Record
 from operators.reference import Known
-from operators.served import KEPT, Taken
+from operators.served import KEPT, stored_models
 from state import points, reading
 from state.errors import StateError
 
 _cluster = msgspec.msgpack.Decoder(Cluster).decode
-_taken = msgspec.msgpack.Decoder(list[Taken]).decode
 _known = msgspec.msgpack.Decoder(Known).decode
 
 FOLDED = ". What was before is folded: see history.keep in the playbook"
@@ -77,8 +76,7 @@ class Remembered:
         self._graph = self._table("resolve")
         self._leaves = [self._table(folder(shard)) for shard in shards]
         shard = self._table("shard-00")
-        self._known, taken = _Reference(shard), shard.get(MODELS)
-        self._models = _taken(taken) if taken else []
+        self._known, self._models = _Reference(shard), stored_models(shard.get(MODELS))
         reach = reaching.of(self._leaves)
         self.folded, self.since = reach.folded, reach.since
         return self

@@ -26,7 +26,7 @@ from operators.operations import Pack
 from operators.records import Record
 from operators.reference import Known
 from operators.resolve import Resolver
-from operators.served import Taken
+from operators.served import stored_models
 from operators.timers import Alarm, Timers
 from state.cache import Cache
 from state.errors import StateError, unusable
@@ -48,7 +48,6 @@ _unpack_about = msgspec.msgpack.Decoder(tuple[Counts, int]).decode
 _unpack_cluster = msgspec.msgpack.Decoder(Cluster).decode
 _unpack_shown = msgspec.msgpack.Decoder(dict[int, int]).decode
 _unpack_known = msgspec.msgpack.Decoder(Known).decode
-_unpack_models = msgspec.msgpack.Decoder(list[Taken]).decode
 _unpack_evidence = msgspec.msgpack.Decoder(Evidence).decode
 
 
@@ -199,10 +198,10 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         self._timers = Timers(self._scan)
         raw = store.get(META)
         counts: Counts = _unpack_about(raw)[0] if raw else {}
-        models, shown = store.get(MODELS), store.get(SHOWN)
+        shown = store.get(SHOWN)
         self._customers = Customers(
             self._run.playbook, self._shard, self._hot, self._timers, self._versions, counts, (StateError,),
-            _unpack_models(models) if models else (), _unpack_shown(shown) if shown else {},
+            stored_models(store.get(MODELS)), _unpack_shown(shown) if shown else {},
             self._run.outputs,
         )  # fmt: skip
         self._models = self._customers.models  # as they are in the store

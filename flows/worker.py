@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import threading
@@ -15,7 +14,7 @@ from typing import NoReturn
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.testing import cluster_main, run_main
 
-from flows import kafka, reach
+from flows import garbage, kafka, reach
 from flows.copies import Copying
 from flows.customer import topology
 from flows.ending import TROUBLE, Ending, explain
@@ -113,10 +112,7 @@ def work(
     signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
     signal.signal(signal.SIGINT, lambda *_: run.stop.set())
     threading.Thread(target=_watch_the_clock, args=(anew,), daemon=True).start()
-    # Nearly all garbage dies by reference count. A full collection over the hot customers of a worker
-    # stops it for up to a second, so only the young generation is looked through, and not often.
-    gc.freeze()
-    gc.set_threshold(400_000, 100, 1_000_000)
+    garbage.look_rarely()
     recovery = RecoveryConfig(str(run.directory.recovery))
     epoch = timedelta(milliseconds=run.playbook.times.epoch)
     flow = topology(run)

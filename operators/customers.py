@@ -103,7 +103,7 @@ class Customers:
     ) -> None:
         self._foresight = Foresight(playbook, models) if playbook.foretold else None
         playbook = self._foresight.playbook if self._foresight is not None else playbook
-        self.playbook = self._playbook = playbook
+        self.playbook = playbook
         self._shard = shard
         self._records = records_
         self._timers = timers
@@ -130,12 +130,12 @@ class Customers:
         self._first = self._number = 0  # the first cut that came, and this one
 
     def _enriched(self, known: Table) -> tuple[Reference, Reader]:
-        reference, kinds = Reference(known), self._playbook.reference
-        enrichment = Enrichment(reference, kinds, self._playbook.currency) if kinds else None
+        reference, kinds = Reference(known), self.playbook.reference
+        enrichment = Enrichment(reference, kinds, self.playbook.currency) if kinds else None
         return reference, self._reads(enrichment)
 
     def _reads(self, enrichment: Enrichment | None) -> Reader:
-        return Reader(self._playbook, enrichment)
+        return Reader(self.playbook, enrichment)
 
     def apply(self, pack: Pack) -> list[Effect]:
         intents = self._intents
@@ -144,7 +144,7 @@ class Customers:
         before, watermark = pack.before, pack.watermark
         records_, tally = self._records, self.tally
         self._number = pack.number
-        if self._playbook.later:
+        if self.playbook.later:
             self._first = self._first or pack.number
             self._hide(before)
         for op in pack.operations:
@@ -284,9 +284,9 @@ class Customers:
         shard = self._records, self._timers, self.tally, self._intents, self._effects, self._profiles
         known = self._reference, self._reader, self.repeated_moves
         self._records, self._timers, self.tally = found, Timers(lambda low, high: ()), Tally({})
-        self._intents = Intents(self._playbook)
+        self._intents = Intents(self.playbook)
         self._effects = self._intents.effects
-        if self._playbook.reference:
+        if self.playbook.reference:
             self._reference, self._reader = self._enriched(self._journal.known(self._known))
         try:
             for part in done:
@@ -314,7 +314,7 @@ class Customers:
             queue: Queue = record.part("queue")
             if op[0] == EVENT:
                 self.tally.row(op[3])["held"] += 1
-                if self._playbook.reference:  # as it is known now, however long the wait
+                if self.playbook.reference:  # as it is known now, however long the wait
                     op = (*op, self._reader.complete(op[7], op[2]))
             queue.held.append((op, before, watermark))
             queue.cuts.append(self._number)
@@ -370,7 +370,7 @@ class Customers:
             queue.waiting = 0
             self._absorb(record, number, payload, queue.decided, queue.at, armed=False)
             self._drain(record, queue, before, watermark)
-            if self._playbook.later:
+            if self.playbook.later:
                 self._hide(before)
         elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
             queue.early[number] = payload
@@ -404,7 +404,7 @@ class Customers:
         held, queue.held = queue.held, []
         cuts, queue.cuts = queue.cuts, []
         for done, (op, low, high) in enumerate(held, 1):
-            if self._playbook.later:
+            if self.playbook.later:
                 self._hide(low)
             self._fire_before(record, low, low, low)
             if op[0] == EVENT:
@@ -417,7 +417,7 @@ class Customers:
             if queue.waiting:
                 queue.held, queue.cuts = held[done:], cuts[done:]
                 return
-        if self._playbook.later:
+        if self.playbook.later:
             self._hide(before)
         self._fire_before(record, before, before, before)
         if not queue.early:
@@ -463,7 +463,7 @@ class Customers:
             core.last_seen = at
         if consent is not None:
             _consent(core, consent, at)
-        if values is not None and self._drained is not None and self._playbook.generations:
+        if values is not None and self._drained is not None and self.playbook.generations:
             form, values = self._without_later(form, values)
         if values is not None:
             features.add(record.part("m"), self._plan, form, values)
@@ -488,7 +488,7 @@ class Customers:
 
     def _without_later(self, form: str, values: list[Any]) -> tuple[str, list[Any] | None]:
         """Of an event that was held since before features were added, what is not filled from history."""
-        cut, first, generations = self._drained_cut, self._first, self._playbook.generations
+        cut, first, generations = self._drained_cut, self._first, self.playbook.generations
         later = {str(it) for it, last in generations.items() if cut <= (last if last >= 0 else first - 1)}
         slots = form.split(",")
         kept = [n for n, slot in enumerate(slots) if slot.partition("/")[2] not in later]
@@ -498,9 +498,9 @@ class Customers:
     def _hide(self, before: int) -> None:
         """Features whose past is not counted yet cannot be told. What was held for a move sees them as it
         would have when it came; so it goes by the watermark `before` its cut."""
-        hidden = self._playbook.hidden
+        hidden = self.playbook.hidden
         hidden.clear()
-        for generation, names in self._playbook.later.items():
+        for generation, names in self.playbook.later.items():
             shown = self.shown.get(generation)
             if shown is None or before <= shown:
                 hidden |= names
@@ -540,7 +540,7 @@ class Customers:
                 return
             arrived = self._intents.arrived
             try:
-                self._profiles[record.id] = profiles.profile(self._playbook, record, due_profile, arrived)
+                self._profiles[record.id] = profiles.profile(self.playbook, record, due_profile, arrived)
             except Exception as error:
                 self._effects.append(
                     effects.dead_part(record.id, "profile", due_profile, arrived, error, b"")

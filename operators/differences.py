@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import NamedTuple
+
+from schemas.moments import rfc3339
 
 LATE_LIVE = "late in the live run"
 LATE_REPLAY = "late in the replay"
@@ -210,9 +211,7 @@ def moment(ms: int) -> str:
     >>> moment(1_772_445_603_077), moment(-1)
     ('2026-03-02T10:00:03.077Z', 'the beginning')
     """
-    if ms < 0:
-        return "the beginning"
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return rfc3339(ms) if ms >= 0 else "the beginning"
 
 
 class Cause(NamedTuple):

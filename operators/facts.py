@@ -19,7 +19,7 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
     asked = tuple(names)
     plan = playbook.asked.get(asked)
     if plan is None:
-        plan = playbook.asked[asked] = features.narrowed(playbook.plan, _under(playbook.features, asked))
+        plan = playbook.asked[asked] = features.narrowed(playbook.plan, _aggregates(playbook.features, asked))
     opened = features.peek(record.part("m"), plan) if plan and record.has("m") else {}
     found: dict[str, Any] = dict.fromkeys(playbook.hidden) if playbook.hidden else {}
     _read(playbook, record, names, opened, found, {}, now)
@@ -47,14 +47,19 @@ def numbers(playbook: Playbook, record: Record, names: Collection[str], at: int)
     return [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
 
 
-def _under(known: Mapping[str, Feature | Expression], names: Collection[str]) -> Iterator[Feature]:
-    """The aggregates that these features are or follow from."""
+def roots(known: Mapping[str, Feature | Expression], names: Collection[str]) -> Iterator[str]:
+    """What these features are or follow from: aggregates, and what no feature is, such as what scores say."""
     for name in names:
         feature = known.get(name)
         if isinstance(feature, Expression):
-            yield from _under(known, feature.names)
-        elif feature is not None:
-            yield feature
+            yield from roots(known, feature.names)
+        else:
+            yield name
+
+
+def _aggregates(known: Mapping[str, Feature | Expression], names: Collection[str]) -> Iterator[Feature]:
+    found = (known.get(name) for name in roots(known, names))
+    return (feature for feature in found if isinstance(feature, Feature))
 
 
 def _read(

@@ -183,6 +183,10 @@ class Intents:
 
     # --- a score -------------------------------------------------------------------------------------
 
+    def watches(self, subject: str) -> bool:
+        """Whether a rule looks at every score of this subject."""
+        return bool(self._of_scores[subject])
+
     def scored(self, record: Record, subject: str, score: Score, cause: str, watermark: int) -> None:
         """A customer was scored anew because of `cause`, a message id or nothing but time."""
         for rule in self._of_scores[subject]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from operators import effects, profiles, told
+from operators import effects, profiles
 from operators.churn import published
 from operators.churn.published import Incompatible
 from operators.facts import numbers
@@ -90,7 +90,6 @@ class Scores:
         self._definition: Definition = definition
         self._grace = playbook.times.grace
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
-        self._watched = any(told.OF.get(rule.of) == subject for rule in playbook.rules.values())
 
     # --- what asks for a score ------------------------------------------------------------------------
 
@@ -137,7 +136,7 @@ class Scores:
         at = max(at, core.last_seen, of.last(part))
         if of.eligible(part, at, definition):
             found: Score | None = None
-            if of.ask(part, at, definition) or self._watched:
+            if of.ask(part, at, definition) or intents.watches(self._subject):
                 try:
                     found = self._score(record, part, at)
                 except Exception as error:

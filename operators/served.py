@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from operators.churn import published
 from operators.churn.scoring import Scorer
 from schemas.churn import Model
@@ -11,6 +13,12 @@ from schemas.churn import Model
 KEPT = 32  # models, for what waited while newer ones came
 
 Taken = tuple[int, bytes]  # what a model scores is as of later than this (ms); the record it came as
+_decode = msgspec.msgpack.Decoder(list[Taken]).decode
+
+
+def stored_models(raw: bytes | None) -> list[Taken]:
+    """The models that a shard keeps with its records; None: it has kept none yet."""
+    return _decode(raw) if raw else []
 
 
 class Served:

@@ -118,10 +118,6 @@ def score(
 ) -> Score:
     """Score the visitor `owner` as of `at`, which is not before anything in their record, without saying why.
     Raises ValueError otherwise, because the snapshot would hold what its scoring time could not know."""
-    ordered_at = visitor.ordered[-1] if visitor.ordered else -1
-    newest = max(visitor.visits[-1].end if visitor.visits else -1, ordered_at)
-    if at < newest:
-        raise ValueError(f"a score as of {at} would use what happened at {newest}")
     facts = _facts(visitor, at, more, definition)
     chance = scorer.score(vector.inputs(facts, scorer.fitted, definition.horizon))
     pending.leave(visitor, at, owner, facts, chance, scorer.version, definition.apart)
@@ -160,6 +156,9 @@ def forget(visitor: Visitor) -> None:
 
 def _facts(visitor: Visitor, at: int, more: Sequence[float], definition: Definition) -> tuple[float, ...]:
     ordered_at = visitor.ordered[-1] if visitor.ordered else -1
+    newest = max(visitor.visits[-1].end if visitor.visits else -1, ordered_at)
+    if at < newest:
+        raise ValueError(f"a score as of {at} would use what happened at {newest}")
     return vector.facts(
         visitor.visits, visitor.totals, visitor.first, visitor.orders, ordered_at, at, definition.gap,
         definition.signals, more,

@@ -1,0 +1,14 @@
+"""Moments as contracts and messages write them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def rfc3339(ms: int) -> str:
+    """RFC 3339 in UTC, of milliseconds since 1970.
+
+    >>> rfc3339(1_569_888_000_123)
+    '2019-10-01T00:00:00.123Z'
+    """
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
