@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from flows import plan as planning
 from flows import worker
 from flows.lookup import scope_of
 from schemas import durations
@@ -73,7 +74,7 @@ def restore(
     show: Annotated[bool, typer.Option("--list", help="Only list the backups there.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Bring state back, here or on another machine; then the same `oncue run` goes on from it."""
+    """Bring state back, here or on another machine; then the same `oncue run` (or replay) goes on."""
     if show:
         _list(Place(url, copying.the_scope(url, scope)), as_json)
         return
@@ -82,9 +83,10 @@ def restore(
     if as_json:
         _line({**found._asdict(), "root": str(found.root)})
     else:
+        goes_on = "oncue run" if planning.read(found.root) is None else "The same oncue replay"
         print(
             f"{found.root}: backup {found.name}, made {found.made}, as of cut {found.cut} "
-            f"({found.files} files, {_size(found.bytes)}). oncue run goes on from there"
+            f"({found.files} files, {_size(found.bytes)}). {goes_on} goes on from there"
         )
 
 

@@ -8,6 +8,7 @@ the point is repeated from `order` and the inputs by whoever starts on the resto
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 import tempfile
 import time
@@ -28,7 +29,7 @@ from state.verify import in_force, steps
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 TRIES = 200
 PAUSE = 0.05  # seconds between tries to catch a point and its checkpoints together
-_PLAIN = ("oncue.json", "playbook.yaml", "slots.json")  # as far as they are there
+_HERE = re.compile(r"lock(-\d+)?|.*\.(lock|tmp)|digests\.json")  # of who uses the directory now
 
 
 class Made(NamedTuple):
@@ -170,8 +171,9 @@ def _stage(root: Path, to: Path) -> int:
                 shutil.rmtree(to)  # workers went on meanwhile; there is a newer point
                 to.mkdir()
             else:
-                for file in (it for it in _PLAIN if (root / it).exists()):
-                    shutil.copy2(root / file, to / file)
+                for file in root.iterdir():  # also what makes it a replay, and of whom
+                    if file.is_file() and not _HERE.fullmatch(file.name):
+                        shutil.copy2(file, to / file.name)
                 _stage_points(root, to, cut, position)
                 return cut
         time.sleep(PAUSE)

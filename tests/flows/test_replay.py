@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -21,6 +23,8 @@ from flows.replay import Asked
 from operators import differences
 from operators import playbook as playbooks
 from schemas import topics
+from state import points
+from state.backup import backup, restore
 from state.errors import StateError
 from tests.brokers import EmbeddedBroker, RealBroker
 from tests.events import consent, event, track
@@ -113,21 +117,30 @@ def test_it_decides_the_same_again_on_topics_of_its_own(shop: Scope) -> None:
     assert "holds a replay" in run.said
 
 
-def test_killed_it_goes_on_with_the_same_command_and_shows_how_it_is(shop: Scope) -> None:
+def durable(root: Path) -> int:
+    """The cut that a copy of the state would go on from; -1 before there is one."""
+    found = points.read(root / "points", points.SEQUENCE)
+    return found[-1][0] if found else -1
+
+
+def test_killed_or_restored_it_goes_on_with_the_same_command_and_shows_how_it_is(shop: Scope) -> None:
     live = decided(shop, shop.name)
-    state = shop.folder / "killed"
+    state, backups = shop.folder / "killed", str(shop.folder / "backups")
     for _ in range(2):
-        before = {*state.glob("*/resolve/ckpt-*")}
+        before = durable(state / shop.name)
         program = replay(shop, "killed", "--rate", 60, "--telemetry-port", 0, "--log-format", "json")
         until(
-            lambda: {*state.glob("*/resolve/ckpt-*")} - before or not program.running,  # noqa: B023
-            "a checkpoint",
+            lambda: durable(state / shop.name) > before or not program.running,  # noqa: B023
+            "a durable epoch",
         )
         assert program.running, program.said
         port = Port(program)
         until(lambda: port.value("oncue_events_total", oncue_scope=shop.name), "events")  # noqa: B023
         program.kill()
         assert {json.loads(line)["oncue.scope"] for line in program.said.splitlines()} == {shop.name}
+        backup(state / shop.name, backups)
+        state.rename(shop.folder / secrets.token_hex(4))
+        restore(backups, state)
     assert decided(shop, completed(shop, "killed")) == live
 
 

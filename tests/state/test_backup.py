@@ -67,8 +67,14 @@ def test_a_restored_scope_holds_every_step_as_of_the_newest_point(
     scope.epoch(9, "resolve", "shard-01")  # nothing happened in shard 0
     for store in scope.stores.values():
         store.checkpoint(12, 0)  # the epoch that is under way: no point yet
+    (scope.root / "replay.json").write_text("a plan")
+    (scope.root / "model-churn.json").write_text("a model")
+    for file in ("lock", "lock-3", "replay.json.tmp"):
+        (scope.root / file).write_text("of somebody who uses the directory")
     made = backup(scope.root, url)
     found = restore(url, tmp_path / "other")
+    files = {path.name for path in found.root.iterdir() if path.is_file()}
+    assert files == {"oncue.json", "playbook.yaml", "replay.json", "model-churn.json"}
     assert (made.cut, found.cut, found.name) == (9, 9, made.name)
     assert points.read(found.root / "points", points.SEQUENCE) == [(9, b"position 9")]
     assert points.read(found.root / "points", "sink-0") == [(9, b"low 9")]
