@@ -51,7 +51,7 @@ class PlainWriter:
 def main() -> None:
     # mypy is right: they are not the same, which is what is measured
     sink.Writer = PlainWriter  # type: ignore[assignment,misc]
-    sink._read_back = lambda brokers, places, low: ({}, {topic: 0 for topic, _ in places.values()})
+    sink._read_back = lambda brokers, places, low, source: ({}, {topic: 0 for topic, _ in places.values()})
     cli.main()
 
 

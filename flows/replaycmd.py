@@ -11,15 +11,17 @@ import typer
 
 from flows import compare as comparing
 from flows import estimate as estimating
-from flows import handover, selection
+from flows import handover, selection, sink
 from flows import replay as replaying
-from flows.plan import EVENT_TIME, LIVE
+from flows.plan import EVENT_TIME, LIVE, PUBLISHED
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.replay import SHADOW, Asked
+from flows.settings import Run
 from flows.telemetry import log
 from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
 from flows.telemetry.settings import settings
 from operators import playbook
+from schemas import topics
 
 
 def register(app: typer.Typer) -> None:
@@ -107,6 +109,7 @@ def replay(
         log.say(
             f"the replay has ended; its state is in {root}, the names of its topics begin with {run.space}."
         )
+        _tell_published(run)
     if code or not compare or run.stop.is_set():
         raise typer.Exit(code)
     assert run.plan is not None
@@ -131,6 +134,15 @@ def _estimate(asked: Asked, as_json: bool) -> None:
     print(f"state    {_megabytes(found.state_bytes)} at most in {asked.state}")
     print(f"writes   {_megabytes(found.output_bytes)} to topics")
     print(f"(from a sample of {found.sampled:,} records; nothing was made)")
+
+
+def _tell_published(run: Run) -> None:
+    """How much went to topics of the live run, if any was to."""
+    assert run.plan is not None
+    found = sink.brought(run.directory.points)
+    for topic in (topics.output(run.scope, code) for code in PUBLISHED if run.plan.published):
+        sent, there = found.get(topic, (0, 0))
+        log.say(f"{topic}: {sent:,} sent, {there:,} of the range were there already")
 
 
 def _megabytes(count: int) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from confluent_kafka import TopicPartition
 
 from flows import kafka
-from flows.cloudevents import CUT, ID, header, made_in
+from flows.cloudevents import CUT, ID, SOURCE, header, made_in
 from flows.kafka import Interrupted, KafkaTrouble, Place
 from flows.orderlog import check_latest
 from flows.settings import Run
@@ -27,6 +28,7 @@ from flows.telling import telling
 from flows.writer import TRANSACTION_MS, Fenced, Outgoing, Writer
 from operators.effects import Effect
 from schemas import topics
+from state import points
 from state.points import SEQUENCE, Points
 
 Caused = tuple[int, list[Effect]]  # a cut and what it caused
@@ -34,18 +36,22 @@ Caused = tuple[int, list[Effect]]  # a cut and what it caused
 
 class Lows(msgspec.Struct, array_like=True, frozen=True):
     """Per output partition (topic name -> offset): where the tail may begin, as of the snapshot before
-    the last one and of the last one. Until a snapshot is known to be kept, the older one counts."""
+    the last one and of the last one. Until a snapshot is known to be kept, the older one counts.
+    `brought`: of a replay that publishes, how much it sent to a topic, and how much was there before it."""
 
     before: dict[str, int]
     now: dict[str, int]
+    brought: dict[str, tuple[int, int]] = {}
 
 
 class Sent(NamedTuple):
     """A record that was read back: it must not be sent again. On a compacted topic also everything of
-    its key up to its cut, which may have been compacted away and would replace it if it came again."""
+    its key up to its cut, which may have been compacted away and would replace it if it came again.
+    `own`: a run of the same name sent it."""
 
     offset: int
     cut: int
+    own: bool
 
 
 _COMPACTED = {code for code, output in enumerate(topics.OUTPUTS) if output.compacted}
@@ -93,12 +99,13 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         low = {topic: 0 for topic, _ in self._places.values()}
         if resume:
             low |= {topic: min(resume.before[topic], at) for topic, at in resume.now.items()}
-        self._seen, ends = _read_back(run.brokers, self._places, low)
+        self._seen, ends = _read_back(run.brokers, self._places, low, self._source)
         self._low = low
         self._end = ends
         self._cut = 0
         # On topics of another run the cuts of what is there say nothing about when it may come again.
         self._keep = run.plan is not None and run.plan.published
+        self._brought = dict(resume.brought) if resume else {}
         self.dropped = 0
         self._writer.start()
         self._figures.watch(self._points)
@@ -127,9 +134,12 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
                         sent = seen.get((topic, effect.key))
                         repeated = sent is not None and cut <= sent.cut
                     else:
-                        repeated = seen.pop((topic, effect.id), None) is not None
+                        sent = seen.pop((topic, effect.id), None)
+                        repeated = sent is not None
                     if repeated:
                         self.dropped += 1
+                        if self._keep and sent is not None:
+                            self._count(topic, sent.own)
                         continue
                 counted.add(effect, topic, now)
                 if effect.trace and self._traces is not None:
@@ -139,6 +149,9 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
                         topic, partition, effect.key, effect.body, header(effect, cut, self._source, now)
                     )
                 )
+        if self._keep:
+            for one in outgoing:
+                self._count(one.topic, own=True)
         with self._explained():
             self._writer.send(outgoing)
         counted.tell(self._figures)
@@ -158,9 +171,9 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         low = dict(self._end)
         for (topic, _), sent in self._seen.items():
             low[topic] = min(low[topic], sent.offset)
-        lows = Lows(self._low, low)
+        lows = Lows(self._low, low, self._brought)
         self._low = low
-        self._durable.keep(self._cut, _encode(Lows(low, low)))
+        self._durable.keep(self._cut, _encode(Lows(low, low, self._brought)))
         self._timings.pause("sink", began)
         return _encode(lows)
 
@@ -168,6 +181,10 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
         self._timings.waits("the broker")
         self._writer.close()
         self._timings.waits("")
+
+    def _count(self, topic: str, own: bool) -> None:
+        sent, there = self._brought.get(topic, (0, 0))
+        self._brought[topic] = (sent + own, there + (not own))
 
     def _check_latest(self) -> None:
         run = self._run
@@ -189,6 +206,18 @@ class SinkPartition(StatefulSinkPartition[Caused, bytes]):
             ) from None
 
 
+def brought(folder: Path) -> dict[str, tuple[int, int]]:
+    """By topic how much a replay that publishes has sent, and how much was there before it; `folder` is that
+    of its durable points."""
+    found: dict[str, tuple[int, int]] = {}
+    for name in (it for it in points.names(folder) if it != SEQUENCE):
+        for _, lows in points.read(folder, name)[-1:]:
+            for topic, (sent, there) in _decode(lows).brought.items():
+                before = found.get(topic, (0, 0))
+                found[topic] = (before[0] + sent, before[1] + there)
+    return found
+
+
 def _known(run: Run, durable: Points) -> bytes | None:
     """On state that was restored or repaired: what a snapshot not after its cut said. Without it everything
     would be read back."""
@@ -198,7 +227,7 @@ def _known(run: Run, durable: Points) -> bytes | None:
 
 
 def _read_back(
-    brokers: str, places: dict[int, Place], low: dict[str, int]
+    brokers: str, places: dict[int, Place], low: dict[str, int], source: str
 ) -> tuple[dict[tuple[str, str], Sent], dict[str, int]]:
     """Committed records from `low` on: (topic, id) -> Sent, on compacted topics (topic, key) -> the newest;
     and the end of each topic's partition."""
@@ -224,7 +253,7 @@ def _read_back(
                     elif not kafka.passing(message.error()):
                         raise KafkaTrouble(f"cannot read {topic} back: {message.error().str()}")
                     continue
-                sent = _sent(message)
+                sent = _sent(message, source.encode())
                 if sent is not None:
                     id = (message.key() or b"").decode() if topic in compacted else sent[0]
                     seen[topic, id] = sent[1]
@@ -233,9 +262,9 @@ def _read_back(
     return seen, ends
 
 
-def _sent(message: kafka.Record) -> tuple[str, Sent] | None:
+def _sent(message: kafka.Record, source: bytes) -> tuple[str, Sent] | None:
     """Id and cut of one of our records; None for a record of somebody else (operator commands)."""
     headers = dict(message.headers() or [])
     if ID not in headers or CUT not in headers:
         return None
-    return headers[ID].decode(), Sent(message.offset(), int(headers[CUT]))
+    return headers[ID].decode(), Sent(message.offset(), int(headers[CUT]), headers.get(SOURCE) == source)

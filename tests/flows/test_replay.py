@@ -286,8 +286,21 @@ def test_only_who_says_it_twice_writes_to_live_topics_and_then_only_what_is_miss
     assert prefix.wait() == 2
     assert "topics of the live run begin so" in prefix.said
     before = everything(shop)
-    completed(shop, "live", "--output", "live", "--publish", shop.name)
+    program = replay(shop, "live", "--output", "live", "--publish", shop.name)
+    assert program.wait() == 0, program.said
     assert everything(shop) == before, "all of it was there"
+    for name in ("triggers", "decisions", "identities"):
+        told = f"{shop.topic(name)}: 0 sent, {len(before[name])} of the range were there already"
+        assert told in program.said
+
+    mend = shop.folder / "mend.py"
+    mended = track("Product Added", 100, user="u1", cart_id="mended", product_id="p1", price=9)
+    mend.write_text(f"def transform(original, letter):\n    return {mended!r}\n")
+    program = replay(shop, "more", "--output", "live", "--publish", shop.name, "--transform", mend)
+    assert program.wait() == 0, program.said
+    more = shop.records("triggers")
+    assert len(more) == len(before["triggers"]) + 1
+    assert f"{shop.topic('triggers')}: 1 sent, {len(more) - 1} of the range were there" in program.said
 
 
 def test_a_range_ends_where_it_was_told_to(shop: Scope) -> None:

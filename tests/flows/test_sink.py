@@ -3,15 +3,18 @@
 import pytest
 from confluent_kafka import Producer
 
+from flows import replay
+from flows import topics as making
 from flows.kafka import Interrupted
 from flows.orderlog import OrderLog, Superseded
+from flows.plan import Plan
 from flows.settings import Run
-from flows.sink import Sink, SinkPartition
+from flows.sink import Sink, SinkPartition, brought
 from flows.worker import open_run
 from operators.cuts import Opened
 from operators.effects import Effect
 from schemas import topics
-from tests.brokers import Broker, RealBroker
+from tests.brokers import Broker, EmbeddedBroker, RealBroker
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
 from tests.flows.test_writer import left_open
@@ -205,6 +208,39 @@ def test_what_a_dead_predecessor_left_uncommitted_is_sent_again(kafka: RealBroke
     assert sink.dropped == 0
     assert ids(scope) == ["t1"]
     sink.close()
+
+
+def publishing(scope: Scope) -> Run:
+    """A replay that sends what is missing to the live topics."""
+    space = f"{scope.name}.replay-1"
+    own = making.written(space, scope.book.engine.partitions, [topics.MOVES, topics.CONTROL])
+    making.make(own, scope.broker.bootstrap)
+    plan = Plan(asked={}, playbook="", space=space, output="live", parts=[], published=True)
+    return replay.make(scope.config.read_text(), scope.book, scope.broker.bootstrap, scope.state, plan)
+
+
+def test_a_replay_counts_what_it_published_and_what_was_there_before_it_each_once(
+    mock: EmbeddedBroker, scoped: Maker
+) -> None:
+    scope = scoped(mock)
+    live = built(scope)
+    cut(live, 1)
+    live.snapshot()
+    live.close()
+    run = publishing(scope)
+    first = Sink(run).build_part("sink", "0", None)
+    cut(first, 7)
+    first.write_batch([(8, [effect("t1")])])
+    kept = first.snapshot()
+    cut(first, 9)
+    committed_by(first)  # and killed
+    second = Sink(run).build_part("sink", "0", kept)
+    cut(second, 9)
+    second.snapshot()
+    second.close()
+    assert ids(scope) == ["t1", "t7", "t9"]
+    counted = brought(run.directory.points)
+    assert counted == {scope.topic("triggers"): (2, 1), scope.topic("decisions"): (2, 0)}
 
 
 def opened(scope: Scope, run: Run) -> Run:
