@@ -42,11 +42,11 @@ from operators.differences import (
     moment,
     scored_apart,
 )
-from operators.facts import roots
 from operators.groups import Groups
 from operators.identity import customer_id
 from operators.order import EVENT, REFERENCE
 from operators.playbook import Playbook
+from operators.questions import roots
 from schemas import topics
 
 COMPARED = (topics.TRIGGERS, topics.DECISIONS, topics.DEAD_LETTERS, topics.IDENTITIES)

@@ -34,6 +34,8 @@ def add(seen: Set | None, values: Collection[Value]) -> Set:
         registers = bytearray(seen)
         _enter(registers, values)
         return bytes(registers)
+    if seen is None and len(values) == 1:
+        return [*values]
     both = {*values} if seen is None else {*seen, *values}
     return sorted(both) if len(both) <= EXACT else _sketch(both)
 

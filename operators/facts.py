@@ -3,27 +3,39 @@ their last score said."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from operators import features, told
-from operators.expressions import Expression
-from operators.features import Columns, Feature
 from operators.foretold import PARTS, Score
 from operators.playbook import Playbook
+from operators.questions import question_of
 from operators.records import Record
 
 
 def feature_values(playbook: Playbook, record: Record, names: Collection[str], now: int) -> dict[str, Any]:
     """The features `names` of the playbook for this customer at `now` (ms), in that order."""
     asked = tuple(names)
-    plan = playbook.asked.get(asked)
-    if plan is None:
-        plan = playbook.asked[asked] = features.narrowed(playbook.plan, _aggregates(playbook.features, asked))
-    opened = features.peek(record.part("m"), plan) if plan and record.has("m") else {}
-    found: dict[str, Any] = dict.fromkeys(playbook.hidden) if playbook.hidden else {}
-    _read(playbook, record, names, opened, found, {}, now)
-    return {name: found[name] for name in names}
+    question = playbook.asked.get(asked)
+    if question is None:
+        question = playbook.asked[asked] = question_of(playbook.features, playbook.plan, asked)
+    hidden = playbook.hidden
+    found: dict[str, Any] = {}
+    if question.aggregates:
+        opened = features.peek(record.part("m"), question.plan) if record.has("m") else {}
+        for feature in question.aggregates:
+            found[feature.name] = features.value(opened, feature, now)
+    if question.said:
+        scores: dict[str, Score | None] = {}
+        for name, subject in question.said:
+            if subject not in scores:
+                scores[subject] = newest_score(playbook, record, subject, now)
+            found[name] = told.says(scores[subject], name)
+    if hidden:
+        found |= dict.fromkeys(hidden)
+    for name, expression in question.derived:
+        found[name] = None if name in hidden else expression.value(found)
+    return {name: found[name] for name in asked}
 
 
 def newest_score(playbook: Playbook, record: Record, subject: str, now: int) -> Score | None:
@@ -45,46 +57,3 @@ def numbers(playbook: Playbook, record: Record, names: Collection[str], at: int)
         return []
     values = feature_values(playbook, record, names, at).values()
     return [float(value) if isinstance(value, (int, float)) else 0.0 for value in values]
-
-
-def roots(known: Mapping[str, Feature | Expression], names: Collection[str]) -> Iterator[str]:
-    """What these features are or follow from: aggregates, and what no feature is, such as what scores say."""
-    for name in names:
-        feature = known.get(name)
-        if isinstance(feature, Expression):
-            yield from roots(known, feature.names)
-        else:
-            yield name
-
-
-def _aggregates(known: Mapping[str, Feature | Expression], names: Collection[str]) -> Iterator[Feature]:
-    found = (known.get(name) for name in roots(known, names))
-    return (feature for feature in found if isinstance(feature, Feature))
-
-
-def _read(
-    playbook: Playbook,
-    record: Record,
-    names: Collection[str],
-    opened: Mapping[str, Columns],
-    found: dict[str, Any],
-    scores: dict[str, Score | None],
-    now: int,
-) -> None:
-    known = playbook.features
-    for name in names:
-        if name in found:
-            continue
-        feature = known.get(name)
-        if isinstance(feature, Expression):
-            _read(playbook, record, feature.names, opened, found, scores, now)
-            found[name] = feature.value(found)
-            continue
-        if feature is None:
-            subject = told.OF[name]
-            if subject not in scores:
-                scores[subject] = newest_score(playbook, record, subject, now)
-            found[name] = told.says(scores[subject], name)
-            continue
-        columns = features.columns_of(opened, feature.slot)
-        found[name] = features.value(columns, feature, now) if columns else feature.nothing

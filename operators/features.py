@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping
 from itertools import chain
-from types import NoneType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -49,6 +48,7 @@ _NEEDS: dict[Aggregate, tuple[str, ...]] = {
 OF_NOTHING = frozenset({"count", "time_since", "time_since_first"})  # aggregates that need no value
 
 Columns = dict[str, Tier]  # "component/width" -> panes
+Waiting = tuple[list[int], list[Any], int, int]  # times, their values; the oldest and the newest time
 
 
 class Feature:
@@ -149,8 +149,8 @@ def settle(measured: Measured, plan: Plan) -> dict[str, bytes]:
     panes = _decode_panes(measured.panes) if measured.panes else {}
     if not measured.rows:
         return panes
-    for slot, (times, values) in _by_slot(measured, plan).items():
-        panes[slot] = _encode(_folded(panes.get(slot), plan[slot], times, values))
+    for slot, waiting in _by_slot(measured, plan).items():
+        panes[slot] = _encode(_folded(panes.get(slot), plan[slot], waiting))
     measured.forms, measured.rows, measured.panes = [], [], _encode(panes)
     return panes
 
@@ -162,16 +162,16 @@ def peek(measured: Measured, plan: Plan) -> dict[str, Columns]:
     found = {}
     for slot, wanted in plan.items():
         if slot in waiting:
-            found[slot] = _folded(panes.get(slot), wanted, *waiting[slot])
+            found[slot] = _folded(panes.get(slot), wanted, waiting[slot])
         elif slot in panes:
             found[slot] = _decode_columns(panes[slot])
     return found
 
 
-def _folded(packed: bytes | None, wanted: tuple[Panes, ...], times: list[int], values: list[Any]) -> Columns:
+def _folded(packed: bytes | None, wanted: tuple[Panes, ...], waiting: Waiting) -> Columns:
     columns: Columns = {} if packed is None else _decode_columns(packed)
     for width, keep, together in wanted:
-        groups = _by_pane(times, values, width, keep)
+        groups = _by_pane(waiting, width, keep)
         for column in together:
             tier = columns.get(column.name)
             if tier is None:
@@ -184,40 +184,53 @@ def _folded(packed: bytes | None, wanted: tuple[Panes, ...], times: list[int], v
     return columns
 
 
-def _by_slot(measured: Measured, wanted: Container[str]) -> dict[str, tuple[list[int], list[Any]]]:
-    """Of the slots `wanted`, times and values that wait."""
-    found: dict[str, tuple[list[int], list[Any]]] = {}
+def _by_slot(measured: Measured, wanted: Container[str]) -> dict[str, Waiting]:
+    """What waits for the slots `wanted`."""
+    found: dict[str, Waiting] = {}
     for form, rows in zip(measured.forms, measured.rows, strict=True):
         slots = form.split(",")
         each = len(slots) + 1
+        all_times = rows[::each]
+        first, last = min(all_times), max(all_times)
         for place, slot in enumerate(slots, 1):
             if slot not in wanted:  # the playbook may no longer ask
                 continue
-            times, values = rows[::each], rows[place::each]
-            kinds = {*map(type, values)}
-            if NoneType in kinds or list in kinds:
-                pairs = [
-                    (at, one)
-                    for at, value in zip(times, values, strict=True)
-                    if value is not None
-                    for one in (value if type(value) is list else (value,))
-                ]
-                if not pairs:
+            times, values, oldest, newest = all_times, rows[place::each], first, last
+            if _uneven(values):
+                times, values = _one_each(times, values)
+                if not times:
                     continue
-                times, values = [at for at, _ in pairs], [value for _, value in pairs]
+                oldest, newest = min(times), max(times)
             old = found.get(slot)
-            found[slot] = (times, values) if old is None else (old[0] + times, old[1] + values)
+            if old is not None:
+                times, values = old[0] + times, old[1] + values
+                oldest, newest = min(old[2], oldest), max(old[3], newest)
+            found[slot] = times, values, oldest, newest
     return found
 
 
-def _by_pane(
-    times: list[int], values: list[Any], width: int, keep: int
-) -> dict[int, tuple[list[int], list[Any]]]:
+def _uneven(values: list[Any]) -> bool:
+    """Whether there are rows with no value or with several."""
+    return any(value is None or type(value) is list for value in values)
+
+
+def _one_each(times: list[int], values: list[Any]) -> tuple[list[int], list[Any]]:
+    pairs = [
+        (at, one)
+        for at, value in zip(times, values, strict=True)
+        if value is not None
+        for one in (value if type(value) is list else (value,))
+    ]
+    return [at for at, _ in pairs], [value for _, value in pairs]
+
+
+def _by_pane(waiting: Waiting, width: int, keep: int) -> dict[int, tuple[list[int], list[Any]]]:
     """Pane index -> times and values, without panes that are out of reach beside the newest."""
+    times, values, first, last = waiting
     if width == LIFETIME:
         return {0: (times, values)}
-    newest = max(times) // width
-    if min(times) // width == newest:
+    newest = last // width
+    if first // width == newest:
         return {newest: (times, values)}
     oldest = newest - keep
     found: dict[int, tuple[list[int], list[Any]]] = {}
@@ -276,48 +289,52 @@ def forget(measured: Measured, plan: Plan, since: int) -> bool:
     return bool(left)
 
 
-def columns_of(found: Mapping[str, Columns], slot: str) -> Columns:
-    """The panes of a slot, ready for `value`; `found` comes from `peek`."""
-    columns, closing = found.get(slot, {}), found.get(CLOSES + slot)
-    return columns if closing is None else columns | closing
-
-
-def value(columns: Columns, feature: Feature, now: int) -> Any:
-    """The feature at `now` (ms), over the values since `now - window`, that moment included, or rather
-    since the first pane boundary from there. Counts and sums of nothing are 0, everything else is None.
-    What is known of the time after `now` is counted too."""
-    tier = columns.get(feature.columns[0])
+def value(found: Mapping[str, Columns], feature: Feature, now: int) -> Any:
+    """The feature at `now` (ms), of the panes that `peek` found, over the values since `now - window`, that
+    moment included, or rather since the first pane boundary from there. Counts and sums of nothing are 0,
+    everything else is None. What is known of the time after `now` is counted too."""
+    columns = found.get(feature.slot)
+    tier = columns.get(feature.columns[0]) if columns is not None else None
     if not tier:
         return feature.nothing
     aggregate = feature.aggregate
     if feature.window:
         oldest = (now - feature.window - 1) // feature.width
-        found = [pane for index, pane in tier.items() if index > oldest]
-        if not found:
+        panes = [pane for index, pane in tier.items() if index > oldest]
+        if not panes:
             return feature.nothing
     else:
-        found = [*tier.values()]
+        panes = [*tier.values()]
     if aggregate == "count":
-        return sum(found)
+        return sum(panes)
     if aggregate == "sum":
-        return _scaled(sum(found), feature.scale)
+        return _scaled(sum(panes), feature.scale)
     if aggregate == "distinct":
-        return distinct.count(found)
+        return distinct.count(panes)
     if aggregate == "mean":
-        return sum(total for _, total in found) / sum(number for number, _ in found) / feature.scale
+        return sum(total for _, total in panes) / sum(number for number, _ in panes) / feature.scale
     if aggregate == "top":
-        counts = added(found) if len(found) > 1 else found[0]
-        return _scaled(min(counts, key=lambda value: (-counts[value], value)), feature.scale)
+        return _scaled(_most_frequent(panes), feature.scale)
     if aggregate == "open":
-        closed = dict(chain.from_iterable(it.items() for it in columns.get(feature.columns[1], {}).values()))
-        return sum(at > closed.get(key, at - 1) for pane in found for key, at in pane.items())
-    if aggregate in ("min", "first", "time_since_first"):
-        best = min(found)
+        closings = found.get(CLOSES + feature.slot, {}).get(feature.columns[1], {})
+        closed = dict(chain.from_iterable(it.items() for it in closings.values()))
+        return sum(at > closed.get(key, at - 1) for pane in panes for key, at in pane.items())
+    if len(panes) == 1:
+        best = panes[0]
+    elif aggregate in ("min", "first", "time_since_first"):
+        best = min(panes)
     else:
-        best = max(found)
+        best = max(panes)
     if aggregate in ("time_since", "time_since_first"):
         return max(0, now - best)
     return _scaled(best[1] if aggregate in ("first", "last") else best, feature.scale)
+
+
+def _most_frequent(panes: list[dict[Any, int]]) -> Any:
+    """Of as many the least, as texts and numbers are ordered."""
+    counts = added(panes) if len(panes) > 1 else panes[0]
+    most = max(counts.values())
+    return min(value for value, count in counts.items() if count == most)
 
 
 def _scaled(number: Any, scale: int) -> Any:

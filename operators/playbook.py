@@ -17,6 +17,7 @@ from operators.hints import near, slips
 from operators.identifiers import TYPES, Policy
 from operators.measures import Form, LocalTime, Measure
 from operators.paths import Getter, compile_path
+from operators.questions import Question
 from operators.records import Kept
 from operators.rules import Reaction, Rule, compile_rules, digest
 from operators.shapes import Misfit, Mistake, fit
@@ -84,7 +85,7 @@ class Playbook(NamedTuple):
     generations: Mapping[int, int]
     later: Mapping[int, frozenset[str]]
     hidden: set[str]
-    asked: dict[tuple[str, ...], Plan]  # features that were asked for together -> what they are read from
+    asked: dict[tuple[str, ...], Question]  # by the features that were asked for together
 
     @property
     def inputs(self) -> list[str]:

@@ -76,7 +76,7 @@ def _score(playbook: Playbook, record: Record, subject: str, at: int, form: type
     score = newest_score(playbook, record, subject, at)
     if score is None:
         return None
-    said = {name.removeprefix(f"{subject}_"): say(score) for name, say in told.SAID[subject].items()}
+    said = {name: say(score) for name, say in told.FIELDS[subject]}
     found: Form = form(scored_at=score.at, **said)
     return found
 

@@ -24,6 +24,10 @@ SAID: dict[str, dict[str, Callable[[Any], Any]]] = {
     },
     "intent": {f"intent_{name}": said for name, said in COMMON.items()},
 }
+FIELDS = {  # as a profile names them, where the subject has a place of its own
+    subject: [(name.removeprefix(f"{subject}_"), said) for name, said in names.items()]
+    for subject, names in SAID.items()
+}
 OF = {name: subject for subject, names in SAID.items() for name in names}  # whose score says it
 
 

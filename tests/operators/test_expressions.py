@@ -44,6 +44,23 @@ def test_what_is_not_there_does_not_decide_for_the_rest_of_the_condition() -> No
     assert holds("last > 5 or orders == 2")
 
 
+@pytest.mark.parametrize(
+    ("text", "amounts_to"),
+    [
+        ("value / orders", 25.0), ("value / none", None), ("none / value", None), ("value / zero", None),
+        ("value / (zero + zero)", None), ("1 / (2 / zero)", None), ("1 / (zero / orders)", None),
+        ("value % zero", None), ("value // orders - -1", 26.0), ("product - 1", None), ("5", 5),
+    ],
+)  # fmt: skip
+def test_arithmetic_amounts_to_nothing_where_it_cannot_be_done(text: str, amounts_to: float | None) -> None:
+    facts = {**FACTS, "none": None, "zero": 0}
+    assert Expression(text, facts).value(facts) == amounts_to
+
+
+def test_what_is_not_there_may_be_asked_for() -> None:
+    assert Expression("last is None or last > 5", FACTS).value(FACTS) is True
+
+
 def test_other_errors_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         holds("value / 0 > 1")

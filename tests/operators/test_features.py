@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features
-from operators.features import LIFETIME, Feature, columns_of, pane_width, plan, settle
+from operators.features import LIFETIME, Feature, pane_width, plan, settle
 from operators.panes import MOST_COUNTED, MOST_KEYS
 from operators.parts import Measured
 from schemas.playbook import Aggregate
@@ -38,7 +38,7 @@ def counted(
 ) -> Any:
     feature = Feature("f", "m", aggregate, window, scale)
     panes = opened(measured(feature, values), plan([feature]))
-    return features.value(columns_of(panes, "m"), feature, now)
+    return features.value(panes, feature, now)
 
 
 VALUES = [(1 * HOUR, 30), (2 * HOUR, 10), (3 * HOUR, 20)]
@@ -91,8 +91,8 @@ def test_an_event_too_old_for_a_short_window_still_counts_in_a_long_one() -> Non
     for at in (10 * DAY, 0):
         features.add(found, wanted, "m", [at, True])
         settle(found, wanted)
-    columns = columns_of(opened(found, wanted), "m")
-    assert [features.value(columns, feature, 10 * DAY) for feature in (short, long)] == [1, 2]
+    panes = opened(found, wanted)
+    assert [features.value(panes, feature, 10 * DAY) for feature in (short, long)] == [1, 2]
 
 
 def test_how_long_ago_needs_no_value() -> None:
@@ -113,7 +113,7 @@ def test_the_most_frequent_of_very_many_values_is_found_though_not_all_are_count
     assert counted("top", 0, sorted(rare + common), DAY) == "common"
     feature = Feature("f", "m", "top", 0)
     panes = opened(measured(feature, sorted(rare + common)), plan([feature]))
-    (counts,) = columns_of(panes, "m")["top/lifetime"].values()
+    (counts,) = panes["m"]["top/lifetime"].values()
     assert len(counts) <= MOST_COUNTED
     assert 100 - 1100 / (MOST_COUNTED + 1) <= counts["common"] <= 100
 
@@ -125,7 +125,7 @@ def open_cases(*deeds: tuple[str, int, str]) -> int:
     found = Measured(forms=[], rows=[])
     for slot, at, key in deeds:
         features.add(found, wanted, slot, [at, key])
-    return int(features.value(columns_of(opened(found, wanted), "m"), feature, DAY))
+    return int(features.value(opened(found, wanted), feature, DAY))
 
 
 def test_what_was_opened_is_open_until_it_is_closed() -> None:
@@ -150,7 +150,7 @@ def test_features_with_panes_of_one_width_share_them() -> None:
 def test_old_panes_are_dropped() -> None:
     feature = Feature("f", "m", "count", DAY)
     panes = opened(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
-    assert len(columns_of(panes, "m")["count/1h"]) <= plan([feature])["m"][0].keep
+    assert len(panes["m"]["count/1h"]) <= plan([feature])["m"][0].keep
 
 
 def test_a_row_written_under_another_playbook_is_read_by_the_names_it_came_with() -> None:
@@ -160,17 +160,14 @@ def test_a_row_written_under_another_playbook_is_read_by_the_names_it_came_with(
     features.add(found, before, "gone,views", [1, "x", "p1"])
     features.add(found, after, "new,views", [2, "y", "p2"])
     panes = opened(found, after)
-    assert {slot: columns_of(panes, slot) for slot in panes} == {
-        "views": {"count/lifetime": {0: 2}},
-        "new": {"count/lifetime": {0: 1}},
-    }
+    assert panes == {"views": {"count/lifetime": {0: 2}}, "new": {"count/lifetime": {0: 1}}}
 
 
 def test_waiting_rows_become_panes_before_they_are_many() -> None:
     feature = Feature("f", "m", "count", 0)
     found = measured(feature, [(at, True) for at in range(1000)])
     assert sum(map(len, found.rows)) < features.MOST_WAITING
-    assert features.value(columns_of(opened(found, plan([feature])), "m"), feature, 2000) == 1000
+    assert features.value(opened(found, plan([feature])), feature, 2000) == 1000
 
 
 @law

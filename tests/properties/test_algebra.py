@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features, patterns, records
-from operators.features import Feature, columns_of
+from operators.features import Feature
 from operators.parts import Core, Line, Measured, Patterns, Sent
 from operators.records import CORE_MERGES, MERGES, Kept, Record
 from schemas.playbook import Aggregate
@@ -54,10 +54,7 @@ def merged(*of: list[tuple[int, str, str]]) -> Measured:
 
 def shown(found: Measured, now: int) -> dict[str, Any]:
     kept = features.peek(found, PLAN)
-    return {
-        feature.name: features.value(columns_of(kept, feature.slot), feature, now)
-        for feature in [*SHOWN, *TOTALS]
-    }
+    return {feature.name: features.value(kept, feature, now) for feature in [*SHOWN, *TOTALS]}
 
 
 @law
