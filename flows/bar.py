@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from datetime import UTC, datetime, timedelta
-
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from typing import TYPE_CHECKING
 
 from flows.telemetry import log
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 EVERY = {True: 0.25, False: 5.0}  # seconds between updates, on a terminal and elsewhere
 FORGET = 10.0  # seconds over which the speed is measured
@@ -20,8 +22,7 @@ class Bar:
     def __init__(self, total: int, what: str = "replay") -> None:
         self._total = max(1, total)
         self._what = what
-        self._console = Console(stderr=True)
-        self._draws = self._console.is_terminal and log.format_used() == "text"
+        self._draws = sys.stderr.isatty() and log.format_used() == "text"
         self._every = EVERY[self._draws]
         self._bar: Progress | None = None
         self._marks: list[tuple[float, int]] = []
@@ -52,9 +53,12 @@ class Bar:
 
     def _draw(self, done: int, said: str) -> None:
         if self._bar is None:
+            from rich.console import Console  # only on a terminal, see flows/progress.py
+            from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
             self._bar = Progress(
                 TextColumn(self._what), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"),
-                console=self._console, transient=True,
+                console=Console(stderr=True), transient=True,
             )  # fmt: skip
             self._bar.start()
             self._task = self._bar.add_task("", total=self._total)

@@ -21,6 +21,8 @@ LOST = "thread panic"  # what Bytewax says when the connection to another worker
 # Exit codes. After all but TROUBLE the same command continues.
 CRASHED = 1
 TROUBLE = 2  # something that a person has to mend
+CLOCK_WENT_BACK = 75
+AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
 INTERRUPTED = 77  # the broker is away, or broke off what was under way
 
 

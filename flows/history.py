@@ -9,31 +9,22 @@ import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 from flows.hot import Versions
+from flows.kept import FILLING, FOLDING, META, About, about, folder, sweep
 from flows.settings import Run
-from flows.steps import META, Step
+from flows.steps import Step
 from flows.telemetry import views
 from flows.telemetry.figures import Point
 from operators.customers import learn
 from operators.effects import Effect
 from operators.filling import Filling, Progress
-from operators.folding import Folding, Sweep
+from operators.folding import Folding
 from operators.history import appended
 from operators.operations import REFERENCE, Pack
 from operators.reference import Known, Reference
 from state.store import Store
 
 FORMAT = 1
-FILLING, FOLDING = b"!filling", b"!folding"
 _pack = msgspec.msgpack.Encoder().encode
-
-
-class About(msgspec.Struct, array_like=True):
-    """What a shard knows of itself: it holds the events from the cut `since` on, when the watermark was
-    `watermark` (ms, -1: from the very first)."""
-
-    format: int
-    since: int
-    watermark: int
 
 
 def _known(_: str, raw: bytes) -> Known:
@@ -42,24 +33,6 @@ def _known(_: str, raw: bytes) -> Known:
 
 _unpack_known = msgspec.msgpack.Decoder(Known).decode
 _unpack_progress = msgspec.msgpack.Decoder(Progress).decode
-_unpack = msgspec.msgpack.Decoder(About).decode
-
-
-_unpack_sweep = msgspec.msgpack.Decoder(Sweep).decode
-
-
-def folder(shard: int) -> str:
-    """The name of a shard's store in the state directory."""
-    return f"history-{shard:02d}"
-
-
-def about(raw: bytes | None) -> About | None:
-    return None if raw is None else _unpack(raw)
-
-
-def sweep(raw: bytes | None) -> Sweep:
-    """How far a shard's events are folded."""
-    return _unpack_sweep(raw) if raw else Sweep()
 
 
 class History(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[int, int | None] | None]):

@@ -11,8 +11,8 @@ import msgspec
 
 from flows import fixed
 from flows import plan as planning
+from flows.kept import META, MODELS, SHOWN
 from flows.placing import place
-from flows.steps import META, MODELS, SHOWN
 from operators import patterns, profiles, records, told, yamlfile
 from operators.counts import Counts
 from operators.facts import feature_values

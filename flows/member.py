@@ -7,9 +7,10 @@ import threading
 from pathlib import Path
 
 from flows import copies, replay
+from flows.start import open_run
 from flows.supervise import follow_parent
 from flows.telemetry.members import of_member
-from flows.worker import open_run, work
+from flows.worker import work
 
 
 def main() -> int:

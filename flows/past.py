@@ -12,9 +12,7 @@ import msgspec
 
 from flows import fixed, lookup, resume
 from flows import reach as reaching
-from flows.history import folder
-from flows.show import moment
-from flows.steps import MODELS
+from flows.kept import MODELS, folder
 from operators import folding, history
 from operators.asof import Past, Person
 from operators.churn import published
@@ -27,6 +25,7 @@ from operators.rebuild import Counter, Rebuilder
 from operators.records import Record
 from operators.reference import Known
 from operators.served import KEPT, stored_models
+from schemas import moments
 from state import points, reading
 from state.errors import StateError
 
@@ -89,10 +88,11 @@ class Remembered:
     def check(self, at: int) -> None:
         """Raises StateError when history does not reach to the moment `at`."""
         if not self.since < at <= self.until:
-            begin = f"from {moment(self.since)} " if self.since >= 0 else ""
+            begin = f"from {moments.say(self.since)} " if self.since >= 0 else ""
             command = reaching.from_kafka(self.root, at, self.playbook.keep)
             raise StateError(
-                f"history in {self.root} reaches {begin}to {moment(self.until)}, not to {moment(at)}"
+                f"history in {self.root} reaches {begin}to {moments.say(self.until)}, "
+                f"not to {moments.say(at)}"
                 + (FOLDED if at <= self.folded else "")
                 + (ELSEWHERE.format(command) if at <= self.since else "")
             )
@@ -163,7 +163,7 @@ class Remembered:
                 if 0 <= of.last(part) <= mine[0]:
                     of.forget(part)
                     said.append(
-                        f"{subject}: scored by a model from before {moment(mine[0])}, which is not kept"
+                        f"{subject}: scored by a model from before {moments.say(mine[0])}, which is not kept"
                     )
         return "; ".join(said)
 

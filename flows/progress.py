@@ -1,15 +1,16 @@
-"""Long work, seen on standard error: a bar on a terminal, else a line now and then."""
+"""Long work, seen on standard error: a bar on a terminal, else a line now and then.
+
+Rich draws the bar; it takes .1 s to import, so only where there is a terminal."""
 
 from __future__ import annotations
 
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 LINE_EVERY = 5.0  # seconds; work that is done sooner says nothing
 
@@ -22,19 +23,7 @@ class Progress:
         self._total = total
         self._done = 0
         self._said = time.monotonic()
-        console = Console(stderr=True)
-        self._bar = (
-            Bar(
-                TextColumn("{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-                console=console,
-                transient=True,
-            )
-            if console.is_terminal
-            else None
-        )
+        self._bar = _bar() if sys.stderr.isatty() else None
 
     def __enter__(self) -> Self:
         if self._bar is not None:
@@ -56,3 +45,17 @@ class Progress:
             self._said = time.monotonic()
             of = f" of {self._total:,}" if self._total else ""
             print(f"{self._what}: {self._done:,}{of}", file=sys.stderr, flush=True)
+
+
+def _bar() -> Bar:
+    from rich import progress
+    from rich.console import Console
+
+    return progress.Progress(
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from flows import resume
-from flows.history import FOLDING, about, folder, sweep
+from flows.kept import FOLDING, META, about, folder, sweep
 from flows.settings import Run
-from flows.show import moment
-from flows.steps import META
 from flows.telemetry import log
 from operators.features import Feature
+from schemas import moments
 from state import points, reading
 from state.reading import Table
 
@@ -72,9 +71,9 @@ def tell(run: Run) -> None:
     if reach.since >= 0 and short:
         what = "is folded" if reach.folded >= reach.begun else "was not kept"
         log.say(
-            f"{', '.join(short)}: counted from {moment(reach.since)} on, as far back as history reaches; "
-            f"what was before {what}. To have it counted from Kafka as well: oncue replay --config FILE "
-            f"--brokers {run.brokers} --state NEWDIR, with this playbook, and then oncue promote NEWDIR "
+            f"{', '.join(short)}: counted from {moments.say(reach.since)} on, as far back as history "
+            f"reaches; what was before {what}. To have it counted from Kafka as well: oncue replay --config "
+            f"FILE --brokers {run.brokers} --state NEWDIR, with this playbook, and then oncue promote NEWDIR "
             f"--live {run.state} --brokers {run.brokers}",
             "WARN",
         )

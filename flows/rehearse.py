@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from flows import kafka, outcomes, ranges, supervise, worker
+from flows import kafka, outcomes, ranges, start, supervise
 from flows import plan as planning
 from flows import replay as replaying
 from flows import topics as making
@@ -144,7 +144,7 @@ def _work(run: Run, file: Path, workers: int) -> None:
     """In processes of their own, which the supervisor starts again after whatever happens to them."""
     assert run.plan is not None
     making.make(making.written(run.space, run.playbook.engine.partitions, run.outputs), run.brokers)
-    worker.prepare(run)
+    start.prepare(run)
     planning.write(run.directory.root, run.plan)
     log.say(f"{file}: {run.plan.events:,} records")
     handlers = {it: signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGINT)}

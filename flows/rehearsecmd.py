@@ -8,7 +8,6 @@ from typing import Annotated
 import msgspec
 import typer
 
-from flows import rehearsalshow
 from flows import rehearse as rehearsing
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.rehearse import Asked, BadRehearsal
@@ -47,4 +46,6 @@ def rehearse(
         json.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
     if html is not None:
         html.write_text(rehearsalpage.page(report))
+    from flows import rehearsalshow  # it imports Rich, which takes .1 s
+
     rehearsalshow.show(report)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows import archive, fixed, kafka, ranges, selection, supervise, worker
+from flows import archive, fixed, kafka, ranges, selection, start, supervise
 from flows import compare as comparing
 from flows import plan as planning
 from flows import topics as making
@@ -108,7 +108,7 @@ def ready(run: Run) -> Run:
     assert run.plan is not None
     own = [code for code in run.outputs if run.plan.space_of(run.scope, code) == run.space]
     making.make(making.written(run.space, run.playbook.engine.partitions, own), run.brokers)
-    worker.prepare(run)
+    start.prepare(run)
     planning.write(run.directory.root, run.plan)
     return run
 
@@ -198,6 +198,8 @@ def work(run: Run, config: Path, workers: int = 1, rate: int = 0) -> int:
     run.rate = rate
     if workers > 1:
         return supervise.supervise(run, str(config), workers)
+    from flows import worker  # as late as this, see flows/start.py
+
     bar = Bar(run.plan.events)
     run.progress = bar
     try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Console
@@ -13,7 +12,7 @@ from rich.table import Table
 from flows.balance import Balance
 from flows.deadletters import Group
 from operators.counts import NAMES
-from schemas import durations
+from schemas import durations, moments
 from schemas.currency import digits
 
 TIMELINE = 40  # entries shown
@@ -45,9 +44,11 @@ def customer(found: dict[str, Any]) -> None:
     """What `lookup.customer` gave, with its timeline."""
     console = Console(highlight=False)
     now = found["as_of"]
-    console.print(f"[bold]{found['customer']}[/]  scope {found['scope']}, as of {moment(now)}")
+    console.print(f"[bold]{found['customer']}[/]  scope {found['scope']}, as of {moments.say(now)}")
     console.print(f"found by {escape(found['found_by'])}", style="dim")
-    console.print(f"first seen {moment(found['first_seen'])}, last seen {moment(found['last_seen'])}")
+    console.print(
+        f"first seen {moments.say(found['first_seen'])}, last seen {moments.say(found['last_seen'])}"
+    )
     reachable = [kind if works else f"{kind} (failed)" for kind, works in found["reachable"].items()]
     console.print(f"reachable by {', '.join(reachable) or 'nothing that is known'}")
     if found["waiting_for_move"]:
@@ -56,7 +57,7 @@ def customer(found: dict[str, Any]) -> None:
         console.print(f"was also {', '.join(found['retired'])}")
     _table(
         console, ("identifier", "since", "seen together with", "in"),
-        [(it["key"], moment(it["since"]), it["with"], it["event"]) for it in found["identifiers"]],
+        [(it["key"], moments.say(it["since"]), it["with"], it["event"]) for it in found["identifiers"]],
     )  # fmt: skip
     hidden = found["backfilling"]
     _table(
@@ -75,27 +76,27 @@ def customer(found: dict[str, Any]) -> None:
     _table(
         console, ("consent", "", "since"),
         [
-            (name, "yes" if it["granted"] else "no", moment(it["at"]))
+            (name, "yes" if it["granted"] else "no", moments.say(it["at"]))
             for name, it in found["consents"].items()
         ],
     )  # fmt: skip
     _table(
         console, ("open", "key", "since", "due", "in it"),
         [
-            (it["rule"], it["key"], moment(it["since"]), _ahead(it["due"], now), _basket(found, it))
+            (it["rule"], it["key"], moments.say(it["since"]), _ahead(it["due"], now), _basket(found, it))
             for it in found["open"]
         ],
     )  # fmt: skip
     _table(
         console, ("trigger", "last sent", "not again"),
         [
-            (it["rule"], moment(it["sent"]), _ahead(it["until"], now) if it["until"] > now else "")
+            (it["rule"], moments.say(it["sent"]), _ahead(it["until"], now) if it["until"] > now else "")
             for it in found["cooldowns"]
         ],
     )  # fmt: skip
     _table(
         console, ("when", "what", ""),
-        [(moment(it["at"]), it["what"], it["detail"]) for it in found["timeline"][:TIMELINE]],
+        [(moments.say(it["at"]), it["what"], it["detail"]) for it in found["timeline"][:TIMELINE]],
     )  # fmt: skip
     if len(found["timeline"]) > TIMELINE:
         console.print(f"and {len(found['timeline']) - TIMELINE} before; --json shows all", style="dim")
@@ -126,7 +127,7 @@ def _value(found: dict[str, Any], name: str, value: Any) -> str:
     if unit == "money":
         return _money(found, value)
     if unit == "moment":
-        return moment(value)
+        return moments.say(value)
     if isinstance(value, list):
         return "; ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -142,7 +143,7 @@ def _basket(found: dict[str, Any], open_: dict[str, Any]) -> str:
 
 
 def _ahead(ms: int, now: int) -> str:
-    return f"{moment(ms)} (in {durations.say(ms - now)})" if ms >= now else moment(ms)
+    return f"{moments.say(ms)} (in {durations.say(ms - now)})" if ms >= now else moments.say(ms)
 
 
 def ledger(result: Balance) -> None:
@@ -169,16 +170,12 @@ def letters(groups: list[Group], newest: list[dict[str, Any]]) -> None:
         table.add_column(column, justify="right" if column in ("open", "sent again") else "left")
     for group in groups:
         counts = f"{group.open:,}", f"{group.replayed:,}"
-        table.add_row(group.topic, group.stage, escape(group.reason), *counts, moment(group.newest))
+        table.add_row(group.topic, group.stage, escape(group.reason), *counts, moments.say(group.newest))
     console.print(table)
     for letter in newest:
         again = ", sent again" if letter["replayed"] else ""
-        console.print(f"\n[bold]{letter['place']}[/]  {moment(letter['at'])}  {letter['stage']}{again}")
+        console.print(f"\n[bold]{letter['place']}[/]  {moments.say(letter['at'])}  {letter['stage']}{again}")
         console.print(f"  [red]{escape(letter['reason'])}[/]: {escape(letter['detail'])}")
         original = letter.get("original_text")
         said = f"base64 {letter['original']}" if original is None else " ".join(original.split())
         console.print("  " + escape(said if len(said) <= PREVIEW else said[:PREVIEW] + "..."), soft_wrap=True)
-
-
-def moment(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if ms >= 0 else "never"

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from flows import plan as planning
-from flows import worker
+from flows import start
 from flows.lookup import scope_of
 from schemas import durations
 from state import backup as copying
@@ -110,7 +108,7 @@ def repair(state: State, scope: Scope = None, as_json: Json = False) -> None:
         if not as_json:
             print("everything is whole: nothing to repair")
         return
-    done = checking.repair(root, found, worker.prepare_recovery)
+    done = checking.repair(root, found, start.prepare_recovery)
     if as_json:
         _line({"cut": done.cut, "before": done.before, "removed": [str(path) for path in done.removed]})
     else:
@@ -149,13 +147,8 @@ def _list(place: Place, as_json: bool) -> None:
 
 def _verify(root: Path, as_json: bool) -> list[checking.Checked]:
     found = []
-    with Console(stderr=True).status("reading", spinner="dots") as status:
-        quiet = as_json or not sys.stderr.isatty()
-        if quiet:
-            status.stop()
-        for it in checking.verify(
-            root, lambda step, keys: None if quiet else status.update(f"{step}: {keys:,} keys")
-        ):
+    with _spinner(as_json) as say:
+        for it in checking.verify(root, lambda step, keys: say(f"{step}: {keys:,} keys")):
             found.append(it)
             if as_json:
                 _line({**it._asdict(), "path": str(it.path)})
@@ -167,11 +160,27 @@ def _verify(root: Path, as_json: bool) -> list[checking.Checked]:
 
 
 @contextmanager
+def _spinner(as_json: bool) -> Iterator[Callable[[str], None]]:
+    if as_json or not sys.stderr.isatty():
+        yield lambda words: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("reading", spinner="dots") as status:
+        yield status.update
+
+
+@contextmanager
 def _bar(what: str, as_json: bool) -> Iterator[Callable[[int, int], None]]:
-    console = Console(stderr=True)
+    if as_json or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
     with Progress(
-        TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=console,
-        transient=True, disable=as_json or not console.is_terminal,
+        TextColumn(what), BarColumn(), DownloadColumn(), TransferSpeedColumn(),
+        console=Console(stderr=True), transient=True,
     ) as bar:  # fmt: skip
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

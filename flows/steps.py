@@ -11,6 +11,7 @@ import msgspec
 from bytewax.operators import StatefulBatchLogic
 
 from flows.hot import Hot, Versions
+from flows.kept import META, MODELS, SHOWN
 from flows.settings import Run
 from flows.telemetry import views
 from flows.telemetry.figures import Point
@@ -32,9 +33,6 @@ from state.cache import Cache
 from state.errors import StateError, unusable
 from state.store import Store
 
-META = b"!meta"
-MODELS = b"!models"
-SHOWN = b"!shown"  # generation of features -> the watermark from which on they are told
 # Changes are kept back, so that what changes again is written once; but not all of them until the snapshot,
 # which everything waits for. So from DRAIN_FROM of an epoch on, more are written than come.
 MOST_UNWRITTEN = 2_500

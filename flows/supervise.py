@@ -15,12 +15,11 @@ import time
 
 from flows.again import Restarts, wait_for_broker
 from flows.copies import for_member
-from flows.ending import CRASHED, INTERRUPTED, TROUBLE
+from flows.ending import AGAIN, CRASHED, INTERRUPTED, TROUBLE
 from flows.peers import Peers
 from flows.settings import Run
 from flows.telemetry import log
 from flows.telemetry.members import Members
-from flows.worker import AGAIN
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 

@@ -12,9 +12,6 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import phonenumbers
-from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
-
 from operators import junk
 from operators.countries import Countries
 
@@ -28,7 +25,8 @@ _PLAIN_EMAIL = re.compile(
     r"(?=.{1,254}$)(?=[^@]{1,64}@)[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@"
     r"(?:[a-z0-9](?:[a-z0-9]|-(?!-)){0,61}(?<!-)\.)+([a-z]{2,63})"
 )
-_SPECIAL = frozenset(name.rpartition(".")[2] for name in SPECIAL_USE_DOMAIN_NAMES)
+# Nobody gets mail there (RFC 6761 and others, as email-validator has them).
+_SPECIAL = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
 V = TypeVar("V")
 
@@ -183,6 +181,9 @@ def _normal_email(raw: str) -> str | None:
     plain = _PLAIN_EMAIL.fullmatch(text)
     if plain is not None and plain[1] not in _SPECIAL:  # else 66 µs
         return None if junk.is_junk_email(text) else text
+    # Imported when first needed: few addresses come here, and it takes a tenth of the time a start takes.
+    from email_validator import EmailNotValidError, validate_email
+
     try:
         checked = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
@@ -195,6 +196,8 @@ def _normal_email(raw: str) -> str | None:
 def _normal_phone(raw: str, region: str) -> str | None:
     if junk.is_junk_phone(raw):
         return None
+    import phonenumbers  # like email_validator; a playbook with phone numbers imports it when it is loaded
+
     try:
         number = phonenumbers.parse(raw, region)
     except phonenumbers.NumberParseException:

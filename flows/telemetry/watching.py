@@ -6,7 +6,6 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flows.telemetry import log, process
@@ -86,6 +85,8 @@ def _exposed(figures: Figures, scope: str) -> bytes:
 
 
 def _resource(scope: str, worker: str) -> Resource:
+    from importlib.metadata import version
+
     from opentelemetry.sdk.resources import Resource
 
     name = f"{socket.gethostname()}-{worker or os.getpid()}"

@@ -21,8 +21,7 @@ import msgspec
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from flows.balance import balance
-from flows.history import folder
-from flows.steps import META
+from flows.kept import META, folder
 from operators import folding, history, patterns, records
 from operators.counts import Counts
 from operators.cuts import Cut, Opened, decode

@@ -10,10 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from flows import lookup, worker
-from flows.history import about, folder
+from flows import lookup, start
+from flows.kept import META, about, folder
 from flows.past import Remembered
-from flows.steps import META
 from operators import history
 from operators.history import Happened
 from state import backup as copying
@@ -153,7 +152,7 @@ def test_what_was_before_history_began_or_is_folded_cannot_be_asked_for(
     assert began.watermark == at(19)
 
     scope.config.write_text(scope.config.read_text().replace("features:\n", MORE, 1))
-    worker.prepare(worker.open_run(scope.config, mock.bootstrap, scope.state))
+    start.prepare(start.open_run(scope.config, mock.bootstrap, scope.state))
     said = capsys.readouterr().err
     assert "oncue: adds_2h, seen: counted from 2026-03-02 10:2" in said
     assert f"oncue replay --config FILE --brokers {mock.bootstrap} --state NEWDIR, with this playbook" in said
@@ -196,4 +195,4 @@ def test_a_history_that_would_get_a_gap_stops_the_start(mock: Broker, scoped: Ma
     scope = scoped(mock)
     (scope.state / scope.name / folder(0)).mkdir(parents=True)
     with pytest.raises(StateError, match="Put the section back, or give the history up: delete"):
-        worker.prepare(worker.open_run(scope.config, mock.bootstrap, scope.state))
+        start.prepare(start.open_run(scope.config, mock.bootstrap, scope.state))

@@ -11,8 +11,8 @@ import pytest
 from confluent_kafka.admin import AdminClient, ConfigResource
 
 from flows.settings import Run
+from flows.start import open_run
 from flows.steps import Customer
-from flows.worker import open_run
 from operators import reference
 from operators.cuts import Batch
 from operators.graph import Progress

@@ -10,7 +10,7 @@ from flows.orderlog import OrderLog, Superseded
 from flows.plan import Plan
 from flows.settings import Run
 from flows.sink import Sink, SinkPartition, brought
-from flows.worker import open_run
+from flows.start import open_run
 from operators.cuts import Opened
 from operators.effects import Effect
 from schemas import topics

@@ -3,8 +3,8 @@
 import pytest
 
 from flows.settings import Run
+from flows.start import open_run
 from flows.steps import Customer, Resolve
-from flows.worker import open_run
 from operators.cuts import Batch
 from operators.graph import Progress
 from operators.identity import Identities

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -121,6 +121,12 @@ def by_the_library(address: str) -> tuple[str, ...]:
     except EmailNotValidError:
         return ()
     return (f"email:{checked.local_part}@{checked.ascii_domain}".lower(),)
+
+
+@pytest.mark.parametrize("domain", SPECIAL_USE_DOMAIN_NAMES)
+def test_domains_that_get_no_mail_are_those_of_the_library(domain: str) -> None:
+    address = f"ann.lee@shop.{domain}"
+    assert of(email=address) == by_the_library(address)
 
 
 LABELS = st.text("ab0-", min_size=1, max_size=4) | st.just("a" * 63) | st.just("a" * 64)

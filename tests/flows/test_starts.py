@@ -1,0 +1,32 @@
+"""What a start imports: it is part of the time that recovery takes, and every command pays for it."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.program import ROOT
+
+ELSEWHERE = {"pydantic", "rich", "email_validator", "phonenumbers", "river", "opentelemetry"}
+
+
+def imported(*command: str) -> set[str]:
+    """Packages and modules that a program imports until it ends."""
+    said = subprocess.run(
+        [sys.executable, "-X", "importtime", *command], cwd=ROOT, capture_output=True, text=True
+    )
+    names = {line.rpartition("|")[2].strip() for line in said.stderr.splitlines() if "import time:" in line}
+    return names | {name.partition(".")[0] for name in names}
+
+
+def test_a_command_imports_neither_the_dataflow_nor_what_only_some_need() -> None:
+    found = imported("-m", "flows.cli", "finish", "--config", "nowhere.yaml", "--brokers", "127.0.0.1:1")
+    assert "flows.topicscmd" in found
+    assert not found & {*ELSEWHERE, "bytewax.operators"}
+
+
+@pytest.mark.parametrize("module", ["flows.member", "flows.worker"])
+def test_a_worker_imports_what_it_works_with(module: str) -> None:
+    found = imported("-c", f"import {module}")
+    assert "bytewax.operators" in found
+    assert not found & {*ELSEWHERE, "typer"}
