@@ -17,13 +17,14 @@ from pathlib import Path
 
 import msgspec
 
-from flows import fixed, kafka, recorded, replay, supervise
+from flows import fixed, kafka, recorded, replay, supervise, swap
 from flows import plan as planning
 from flows import resume as resuming
 from flows.lookup import scope_of
 from flows.plan import LIVE, Part, Plan
 from flows.resume import Resume
 from flows.sink import Lows
+from flows.swap import BEFORE, PENDING, SEAM
 from flows.telemetry import log
 from operators import playbook
 from operators.playbook import Playbook
@@ -33,9 +34,7 @@ from state.directory import Directory
 from state.errors import StateError
 from state.points import SEQUENCE
 
-BEFORE = "before-promote"  # the folder in the live state directory that keeps the old state
-# Files in a state directory: where it took over, where it is about to, where it was as a live one.
-SEAM, PENDING, WAS_LIVE = "taken-over", "taking-over", "was-live"
+WAS_LIVE = "was-live"  # the file in a state directory that says where it was as a live one
 AGAIN_AFTER = 2.0  # seconds between rounds while the live run is waited for
 
 
@@ -44,6 +43,8 @@ def promote(new: Path, live: Path, brokers: str) -> str:
 
     Returns only when the live run has been stopped by somebody. Raises KafkaTrouble, StateError.
     """
+    if (done := swap.settle(live)) is not None:
+        return _done(done)
     root = scope_of(new)
     plan = planning.read(root)
     if plan is None and (root / PENDING).exists():
@@ -67,6 +68,8 @@ def promote(new: Path, live: Path, brokers: str) -> str:
 
 def undo(live: Path, brokers: str) -> str:
     """The state that `promote` replaced comes back, after it has worked off what came since."""
+    if (done := swap.settle(live)) is not None:
+        return _done(done)
     folder = live / BEFORE
     if not folder.is_dir():
         raise StateError(f"{live} holds no state from before a promote; there is nothing to undo")
@@ -77,19 +80,21 @@ def undo(live: Path, brokers: str) -> str:
 
 
 def _hand_over(root: Path, live_root: Path, brokers: str) -> str:
-    if root.stat().st_dev != live_root.stat().st_dev:  # said now, not when the live run is stopped
-        raise StateError(
-            f"{root} is on another file system than {live_root}: its directory cannot take the place of that "
-            "one. Move it there first"
-        )
+    swap.check(root, live_root)  # said now, not when the live run is stopped
     book = playbook.load((root / "playbook.yaml").read_text(), str(root / "playbook.yaml"))
     order = topics.order(book.scope)
     pending = root / PENDING
     live = Directory(live_root.parent, live_root.name)
 
     def keep_up() -> None:
-        if not pending.exists():
-            _catch_up(root, book, brokers)
+        if pending.exists():
+            made = resuming.decode(pending.read_bytes())
+            if kafka.end(brokers, (order, 0)) == made.position:
+                return
+            if planning.read(root) is None:  # it was made live, not put in its place, and live went on
+                _make_replay(root, made)
+            pending.unlink()
+        _catch_up(root, book, brokers)
 
     keep_up()
     with _stopped(live, keep_up):
@@ -99,16 +104,15 @@ def _hand_over(root: Path, live_root: Path, brokers: str) -> str:
             inputs = {kafka.show((part.topic, part.partition)) for part in _plan(root).parts}
             _check_seam(mine, theirs, inputs, order, brokers)
             pending.write_bytes(resuming.encode(_live_resume(mine, theirs, inputs, book.scope, brokers)))
-        made = resuming.decode(pending.read_bytes())
-        if kafka.end(brokers, (order, 0)) != made.position:
-            pending.unlink()
-            raise StateError(f"the live run has gone on since {root} was made ready; promote again")
-        _make_live(root, made, book, brokers)
-        _swap(root, live_root)
-        (live_root / PENDING).rename(live_root / SEAM)
+        _make_live(root, resuming.decode(pending.read_bytes()), book, brokers)
+        swap.swap(root, live_root)
+    return _done(live_root)
+
+
+def _done(live_root: Path) -> str:
     return (
-        f"{live_root} has the new state, which goes on with cut {made.number + 1}. Start oncue run with its "
-        f"playbook, which is in {live_root / 'playbook.yaml'}. The old state is in "
+        f"{live_root} has the new state, which goes on with cut {_resume(live_root).number + 1}. Start oncue "
+        f"run with its playbook, which is in {live_root / 'playbook.yaml'}. The old state is in "
         f"{live_root.parent / BEFORE}; oncue promote --undo brings it back"
     )
 
@@ -181,6 +185,7 @@ def _make_replay(root: Path, seam: Resume) -> None:
             order=LIVE,
             parts=parts,
             cuts=planning.Cuts(found.position, found.position, found.incarnation),
+            round=1,
             moves=[Part(t, p, at, max(at, seam.offsets.get(f"{t}/{p}", at))) for t, p, at in moves],
         ),
     )
@@ -282,25 +287,9 @@ def _make_live(root: Path, made: Resume, book: Playbook, brokers: str) -> None:
         points.write(
             root / "points", f"sink-{index}", [(made.number, msgspec.msgpack.encode(Lows(low, low)))]
         )
-    (root / planning.FILE).unlink(missing_ok=True)
+    for file in (planning.FILE, WAS_LIVE):
+        (root / file).unlink(missing_ok=True)
     fixed.forget(root)
-
-
-def _swap(root: Path, live_root: Path) -> None:
-    kept = live_root.parent / BEFORE / live_root.name
-    aside = kept.with_name(f"{kept.name}.aside")
-    try:
-        kept.parent.mkdir(exist_ok=True)
-        if root != kept:
-            shutil.rmtree(kept, ignore_errors=True)  # the way back of an earlier promote
-        live_root.rename(aside)
-        root.rename(live_root)
-        aside.rename(kept)
-    except OSError as error:
-        raise StateError(
-            f"cannot put {root} in the place of {live_root}: {error.strerror}. Both must be on the same file "
-            f"system. The live state is in {live_root if live_root.exists() else aside}; the new one is ready"
-        ) from None
 
 
 def _take_up_at(root: Path, resume: Resume) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bytewax.recovery import init_db_dir
 
-from flows import kafka, reach
+from flows import kafka, reach, swap
 from flows.copies import Copying
 from flows.kafka import KafkaTrouble
 from flows.plan import FILE as REPLAY
@@ -60,6 +60,7 @@ def prepare(run: Run, peer: int | None = None) -> None:
             f"{directory.root} holds a replay, which must not write to the topics of {run.scope}. Make it "
             "live with: oncue promote, or give another --state"
         )
+    swap.check_settled(directory.root)
     if peer and not directory.await_made(PATIENCE):
         raise StateError(
             f"{directory.root} was not made within {PATIENCE:.0f} s, which peer 0 does: does it run, and is "
