@@ -15,11 +15,13 @@ from typing import Any
 import pytest
 import typer
 
+from deploy.kafka.broker import BRIEF, LIB
 from flows.cli import app
 from operators import yamlfile
 from tests.brokers import RealBroker
 from tests.deploy.files import DEPLOY, ROOT, load, overlay
 from tests.docs.examples import shim
+from tests.events import track
 from tests.flows.collector import Port
 from tests.flows.conftest import Maker, scoped
 from tests.flows.running import Scope
@@ -67,6 +69,14 @@ def changed(playbook: str) -> str:
     return json.dumps(raw)
 
 
+def kafka_configs(folder: Path) -> None:
+    """Kafka's own tool, under the name that the page calls it by."""
+    tool = folder / "kafka-configs.sh"
+    java = shlex.join(["java", *BRIEF, "-cp", f"{LIB}/*", "kafka.admin.ConfigCommand"])
+    tool.write_text(f'#!/bin/sh\nexec {java} "$@"\n')
+    tool.chmod(0o755)
+
+
 def write(file: Path, text: str) -> None:
     file.write_text(text)
 
@@ -78,6 +88,7 @@ class Operator:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
         self._folder = shim(scope.folder)
+        kafka_configs(self._folder)
         self.names = {
             "B": scope.broker.bootstrap, "C": str(scope.config), "S": str(scope.state),
             "U": str(scope.folder / "backups"),
@@ -120,6 +131,11 @@ class Operator:
         assert done.returncode == 0, f"{line}: {done.stdout}{done.stderr}"
         return done.stdout
 
+    def ails(self, why: str) -> None:
+        assert self.run is not None
+        assert self.run.wait() == 2, self.run.said
+        assert why in self.run.said
+
     def stops(self) -> None:
         assert self.run is not None
         assert self.run.stop() == 0, self.run.said
@@ -133,7 +149,12 @@ def test_every_procedure_works_as_it_is_written(kafka: RealBroker, scoped: Maker
     playbook_back, program_back = (lines(it) for it in section("Rollback").split("*The program.*"))
     old = scope.config.read_text()
     operator.does(procedure("Start"))
-    scope.send(*STORY)
+    raise_limit = next(it for it in lines(PAGE) if it.startswith("kafka-configs.sh"))
+    operator.asks(raise_limit.replace("=16777216", "=100"))
+    scope.send(track("Product Viewed", -1, user="ann", product_id="p0"), *STORY)  # two who become one
+    operator.ails(f"{scope.topic('moves')} does not take a record of")
+    operator.asks(raise_limit)
+    operator.does(procedure("Start")[-1:])
     scope.await_records("dead-letters", 1, operator.run)
     until(lambda: scope.known("bob", operator.run), "a checkpoint with the customers")
     operator.does(procedure("Upgrade"), lambda: write(scope.config, changed(old)))
