@@ -89,4 +89,4 @@ def ledger(config: Config, brokers: Brokers, as_json: Json = False) -> None:
         from flows import show
 
         show.ledger(result)
-    raise typer.Exit(0 if result.balanced else 1)
+    raise typer.Exit(1 if result.balanced is False else 0)

@@ -12,15 +12,16 @@ from schemas import topics
 
 class Balance(NamedTuple):
     """`totals`: per source topic what came in and what became of it, up to and including `cut`;
-    `conflicting` are those accepted whose message id had come with another payload."""
+    `conflicting` are those accepted whose message id had come with another payload. `balanced` is None, and
+    `cut` -1, before there is a report."""
 
     cut: int
     totals: dict[str, dict[str, int]]
-    balanced: bool
+    balanced: bool | None
 
 
 def balance(playbook: Playbook, brokers: str) -> Balance:
-    """The newest cut for which every shard has reported. With none, nothing balances."""
+    """Of the newest cut for which every shard has reported."""
     by_cut: dict[int, dict[str, Any]] = {}
     for record in tail.follow(brokers, [topics.output(playbook.scope, topics.LEDGER)], until_end=True):
         if record:
@@ -28,7 +29,7 @@ def balance(playbook: Playbook, brokers: str) -> Balance:
             by_cut.setdefault(body["cut"], {})[body["shard"]] = body["counts"]
     complete = [cut for cut, shards in by_cut.items() if len(shards) == playbook.engine.shards + 1]
     if not complete:
-        return Balance(-1, {}, False)
+        return Balance(-1, {}, None)
     cut = max(complete)
     shards = by_cut[cut]
     totals = {

@@ -111,9 +111,9 @@ def _hand_over(root: Path, live_root: Path, brokers: str) -> str:
 
 def _done(live_root: Path) -> str:
     return (
-        f"{live_root} has the new state, which goes on with cut {_resume(live_root).number + 1}. Start oncue "
-        f"run with its playbook, which is in {live_root / 'playbook.yaml'}. The old state is in "
-        f"{live_root.parent / BEFORE}; oncue promote --undo brings it back"
+        f"{live_root} goes on with cut {_resume(live_root).number + 1}. Start oncue run with its playbook, "
+        f"which is in {live_root / 'playbook.yaml'}. The state that it replaced is in "
+        f"{live_root.parent / BEFORE}; oncue promote --undo brings that back"
     )
 
 

@@ -81,7 +81,10 @@ def resolve(
             unknown = sorted((bound.offsets or {}).keys() - set(places))
             if unknown:
                 names = ", ".join(map(kafka.show, unknown))
-                raise BadRange(f"{option} names {names}, which is no partition of the playbook's input")
+                there = ", ".join(f"{topic} ({counts[topic]})" for topic in book.inputs)
+                raise BadRange(
+                    f"{option} names {names}. The playbook reads, with so many partitions: {there}"
+                )
         if metadata.is_embedded(brokers) and not (begin.moment is None is end.moment):
             raise BadRange(
                 "the embedded broker does not know when it got which record: give --from and --to as offsets "

@@ -39,47 +39,53 @@ def replay(
         str, typer.Option(help=f"{EVENT_TIME}, or {LIVE}: repeat the cuts of the live run.")
     ] = EVENT_TIME,
     output: Annotated[
-        str, typer.Option(help="shadow: to topics of its own; none; what their names begin with; or live.")
+        str,
+        typer.Option(help="shadow: topics of its own; none; PREFIX of theirs; live: what is missing."),
     ] = SHADOW,
     archives: Annotated[
         list[str] | None,
         typer.Option(
             "--archive",
-            metavar="SOURCE[/PARTITION]=FILE",
-            help="Read JSON lines or Parquet instead. Repeatable.",
+            metavar="SOURCE=FILE",
+            help="Read JSON lines or Parquet, not topics; or SOURCE/PARTITION=FILE. Repeatable.",
         ),
     ] = None,
     transform: Annotated[
-        Path | None, typer.Option(help="Mend dead letters in their place: transform(original, letter) of it.")
+        Path | None,
+        typer.Option(help="Python file: its transform(original, letter) mends dead letters in their place."),
     ] = None,
     customers: Annotated[
-        Path | None, typer.Option(help="Only those in this file, an identifier or customer id a line.")
+        Path | None, typer.Option(help="Only those in this file: an identifier or customer id a line.")
     ] = None,
-    publish: Annotated[str, typer.Option(metavar="SCOPE", help="The second word for --output live.")] = "",
+    publish: Annotated[
+        str, typer.Option(metavar="SCOPE", help="Beside --output live: the scope, to say that it is meant.")
+    ] = "",
     models: Annotated[
         list[str] | None,
         typer.Option(
             "--model",
-            metavar="[SUBJECT=]VERSION",
-            help="Score by this model, not by those of their time. Repeatable: one per subject.",
+            metavar="SUBJECT=N",
+            help="Score by this version, not by the models of their time. Repeatable: one per subject.",
         ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only estimate events, time and room.")] = False,
-    rate: Annotated[int, typer.Option(min=0, help="Events a second at most; 0: as fast as it goes.")] = 0,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    rate: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Events a second at most; 0: as fast as it goes.")
+    ] = 0,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = 1,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="At the end list what the live run decided differently, and why."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The comparison as plain JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="--compare or --dry-run as plain JSON.")] = False,
     telemetry_port: TelemetryPort = None,
     telemetry_host: TelemetryHost = "127.0.0.1",
     ready_within: ReadyWithin = 30.0,
     stuck_after: StuckAfter = 60.0,
     log_format: LogFormat = "text",
 ) -> None:
-    """Work a range of the input off again, with state and topics of its own. The same command continues
-    after any stop."""
+    """Work a range of the input off again, with state and topics of its own. Nothing goes to live topics
+    unless told twice. The same command continues after any stop."""
     if order not in (EVENT_TIME, LIVE):
         raise typer.BadParameter(f"--order is {EVENT_TIME} or {LIVE}")
     asked = Asked(
@@ -152,12 +158,15 @@ def _megabytes(count: int) -> str:
 def promote(
     brokers: Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")],
     live: Annotated[Path, typer.Option("--live", help="The state directory of the live run.")],
-    new: Annotated[Path | None, typer.Argument(metavar="NEWDIR", help="That of a replay.")] = None,
+    new: Annotated[
+        Path | None, typer.Argument(metavar="NEWDIR", help="The state of a replay that has ended.")
+    ] = None,
     undo: Annotated[
-        bool, typer.Option("--undo", help="Bring the state from before the last one back.")
+        bool, typer.Option("--undo", help="Bring back the state that the last promote replaced.")
     ] = False,
 ) -> None:
-    """Let the live run go on with the state of a replay. Keeps up with the live run until that is stopped."""
+    """Let the live run go on with the state of a replay. Keeps up with the live run, says when to stop it,
+    and ends when the states have changed places."""
     if undo == (new is not None):
         raise typer.BadParameter("give NEWDIR, or --undo")
     print(handover.undo(live, brokers) if new is None else handover.promote(new, live, brokers))

@@ -12,6 +12,7 @@ from rich.table import Table
 from flows.balance import Balance
 from flows.deadletters import Group
 from operators.counts import NAMES
+from operators.operations import LEDGER_EVERY
 from schemas import durations, moments
 from schemas.currency import digits
 
@@ -147,6 +148,9 @@ def _ahead(ms: int, now: int) -> str:
 
 
 def ledger(result: Balance) -> None:
+    if result.balanced is None:
+        print(f"no report yet: there is one every {LEDGER_EVERY} cuts, and at the end of the input")
+        return
     console = Console(highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("topic")

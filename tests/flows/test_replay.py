@@ -313,6 +313,8 @@ def test_a_range_ends_where_it_was_told_to(shop: Scope) -> None:
     assert "--from 'yesterday' is none of: beginning, a time such as" in wrong.said
     with pytest.raises(BadRange, match="does not know when it got which record"):
         replaying.begin(Asked(shop.config, shop.broker.bootstrap, shop.folder / "past", "2026-03-01T00:00Z"))
+    with pytest.raises(BadRange, match=rf"{name}/7\. The playbook reads, .*: {name} \(4\)"):
+        replaying.begin(Asked(shop.config, shop.broker.bootstrap, shop.folder / "past", f"{name}/7:0"))
     gone = replay(shop, "gone", "--to", f"{name}/0:300000")
     assert gone.wait() == 2
     assert f"{name}/0 ends at" in gone.said

@@ -329,7 +329,9 @@ def test_produce_brings_a_file_of_json_lines_to_a_topic(mock: Broker, scoped: Ma
     records = scope.records("web")
     assert sorted(record.raw for record in records) == sorted([*STORY[:3], b"not json"])
     assert {record.key for record in records} == {"cookie-1", ""}
-    said = scope.ask("finish", "--config", scope.config, "--brokers", scope.broker.bootstrap)
+    told = "--config", scope.config, "--brokers", scope.broker.bootstrap
+    assert "no report yet" in scope.ask("ledger", *told)
+    said = scope.ask("finish", *told)
     assert "input ends after 4 records" in said
     program = scope.run()
     assert program.wait() == 0, program.said
