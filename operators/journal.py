@@ -16,18 +16,21 @@ from operators.reference import History, Known, Table
 FIRE = -1  # in place of an operation's code: the customer's timers fired at the end of a cut
 
 
+class Cut(Protocol):
+    """What is kept of a pack."""
+
+    number: int
+    before: int
+    watermark: int
+    arrived: int
+    operations: list[tuple[Any, ...]]
+
+
 class Done(NamedTuple):
-    """An operation, with the watermarks before and after its cut."""
+    """An operation and the pack it came with."""
 
     op: tuple[Any, ...]
-    before: int
-    watermark: int
-
-
-class _Pack(Protocol):
-    before: int
-    watermark: int
-    operations: list[tuple[Any, ...]]
+    pack: Cut
 
 
 class Journal:
@@ -40,15 +43,15 @@ class Journal:
     def __init__(self, last_code: int, told: int) -> None:
         self._last_code = last_code
         self._told = told
-        self._applied: list[tuple[_Pack, list[str]]] = []
+        self._applied: list[tuple[Cut, list[str]]] = []
         self._by_customer: defaultdict[str, list[tuple[int, int, Done]]] = defaultdict(list)
         self._reference: list[tuple[int, int, Done]] = []
         self._written: dict[str, int] = {}  # customer -> packs applied when they were written last
         self._sorted = self._done = 0
         self._known: dict[str, Known | None] = {}
-        self.poison: dict[Any, str] = {}
+        self.poison: dict[Any, str] = {}  # others hold it, too
 
-    def add(self, pack: _Pack, fired: list[str]) -> None:
+    def add(self, pack: Cut, fired: list[str]) -> None:
         """`pack` was applied, and at its end the timers of the customers `fired`."""
         self._applied.append((pack, fired))
 
@@ -74,9 +77,9 @@ class Journal:
             self._sorted = self._done = 0
             self._known = {}
             self._written = {}
-            self.poison = {}
+            self.poison.clear()
 
-    def of(self, customer: str, pack: _Pack, until: tuple[Any, ...]) -> tuple[list[Done], list[Done]]:
+    def of(self, customer: str, pack: Cut, until: tuple[Any, ...]) -> tuple[list[Done], list[Done]]:
         """What was done to a customer and told to all: in earlier packs, and in the current one up to and
         without the operation `until`."""
         for number, (one, fired) in enumerate(self._applied[self._sorted :], self._sorted):
@@ -93,14 +96,14 @@ class Journal:
             if op is until:
                 break
             if (op[0] <= self._last_code and op[1] == customer) or op[0] == self._told:
-                now.append(Done(op, pack.before, pack.watermark))
+                now.append(Done(op, pack))
         since = self._written.get(customer, 0)
         mine = [row for row in self._by_customer.get(customer, ()) if row[1] >= since]
         earlier = sorted([*mine, *self._reference])
         return [done for _, _, done in earlier], now
 
-    def _note(self, rows: list[tuple[int, int, Done]], number: int, op: tuple[Any, ...], pack: _Pack) -> None:
-        rows.append((self._done, number, Done(op, pack.before, pack.watermark)))
+    def _note(self, rows: list[tuple[int, int, Done]], number: int, op: tuple[Any, ...], pack: Cut) -> None:
+        rows.append((self._done, number, Done(op, pack)))
         self._done += 1
 
 

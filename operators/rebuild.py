@@ -13,7 +13,6 @@ from itertools import groupby
 
 from operators import records
 from operators.customers import Customers
-from operators.enrichment import Enrichment
 from operators.events import Reader, Reading
 from operators.history import Happened
 from operators.intents import Intents, alarm_of
@@ -99,21 +98,14 @@ class Counter(Rebuilder):
     event for the sake of a rule it refuses here, too."""
 
     def _customers(self, playbook: Playbook, known: Table, models: Iterable[Taken]) -> Customers:
-        return _Counting(playbook, self._alone, self._timers, known)
-
-
-class _Counting(Customers):
-    def __init__(self, playbook: Playbook, alone: _Alone, timers: Timers, known: Table) -> None:
-        self._whole = playbook
         silent = playbook._replace(
             rules={}, reactions={}, profiles=None, generations={}, later={}, hidden=set()
         )
-        super().__init__(silent, 0, alone, timers, known)
-        if playbook.foretold:
-            self._foresight = _Counted(silent)
-
-    def _reads(self, enrichment: Enrichment | None) -> Reader:
-        return _Silent(self._whole, enrichment)
+        return Customers(
+            silent, 0, self._alone, self._timers, known,
+            foresight=_Counted(silent) if playbook.foretold else None,
+            reads=lambda enrichment: _Silent(playbook, enrichment),
+        )  # fmt: skip
 
 
 class _Silent(Reader):
