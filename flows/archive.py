@@ -25,13 +25,14 @@ from flows.kafka import Place
 from flows.plan import Part
 from operators.headers import LAST, milliseconds
 from operators.playbook import Playbook
+from schemas.mendable import Mendable
 
 TOGETHER = 500  # records from one file before the next has its turn
 _NAMED = re.compile(r"([\w-]+)(?:/(\d+))?=(.+)")
 _END = KafkaError(KafkaError._PARTITION_EOF)
 
 
-class BadArchive(ValueError):
+class BadArchive(Mendable, ValueError):
     """A file that cannot be replayed."""
 
 

@@ -1,92 +1,67 @@
-"""The command line."""
+"""The command line. Its commands stand in modules of their own, and a start imports only the one that is
+asked for (measured: .24 instead of .35 s of processor time until a command begins)."""
 
 from __future__ import annotations
 
+import gc
 import sys
-from pathlib import Path
-from typing import Annotated
+from importlib import import_module
+from typing import NoReturn
 
 import typer
 
-from flows import (
-    askcmd,
-    learncmd,
-    letterscmd,
-    pastcmd,
-    rehearsecmd,
-    replaycmd,
-    runcmd,
-    statecmd,
-    topicscmd,
-)
-from flows import broker as embedded
-from flows.archive import BadArchive
-from flows.copies import BadCopying
-from flows.deadletters import BadTransform
-from flows.ending import INTERRUPTED, TROUBLE
-from flows.export import BadExport
-from flows.fixed import BadModel
-from flows.kafka import Away, KafkaTrouble
-from flows.peers import BadPeers
-from flows.ranges import BadRange
-from flows.rehearse import BadRehearsal
-from flows.telemetry import log
-from flows.telemetry.settings import BadTelemetry
-from operators.playbook import BadPlaybook
-from state.errors import StateError
+from schemas.mendable import Mendable
 
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_show_locals=False,  # they may hold secrets
-    help="Real-time customer data engine.",
-)
-for commands in (
-    runcmd, askcmd, topicscmd, letterscmd, statecmd, pastcmd, rehearsecmd, replaycmd, learncmd,
-):  # fmt: skip
-    commands.register(app)
+COMMANDS = {
+    "runcmd": ("run",),
+    "askcmd": ("check", "customer", "ledger"),
+    "topicscmd": ("topics", "produce", "tail", "finish"),
+    "letterscmd": ("dead-letters",),
+    "statecmd": ("state", "backup", "restore"),
+    "pastcmd": ("export",),
+    "rehearsecmd": ("rehearse",),
+    "replaycmd": ("replay", "promote"),
+    "learncmd": ("learn", "models"),
+    "democmd": ("demo", "broker"),
+}
 
 
-@app.command()
-def demo(
-    speed: Annotated[float, typer.Option(help="How many times faster than it happened.")] = 400,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write counts and triggers here.")] = None,
-) -> None:
-    """Watch real shoppers' behaviour turn into triggers, on an embedded broker."""
-    from flows.demo import play
+def app(command: str = "") -> typer.Typer:
+    """With one command, and those of its module; with all when none is so called."""
+    made = typer.Typer(
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_show_locals=False,  # they may hold secrets
+    )
+    made.callback()(oncue)  # also a single command is asked for by its name
+    for module in [it for it, names in COMMANDS.items() if command in names] or COMMANDS:
+        import_module(f"flows.{module}").register(made)
+    return made
 
-    raise typer.Exit(play.play(speed, json_file))
 
-
-@app.command()
-def broker() -> None:
-    """Host the embedded broker, for trying out: it keeps nothing. Prints its address; Ctrl-C ends it."""
-    embedded.serve()
+def oncue() -> None:
+    """Real-time customer data engine."""
 
 
 def main() -> None:
     """Entry point: errors that a person can mend are one message and exit code 2, not a traceback."""
     try:
-        app()
-    except (
-        BadArchive,
-        BadCopying,
-        BadExport,
-        BadModel,
-        BadPeers,
-        BadPlaybook,
-        BadRange,
-        BadRehearsal,
-        BadTelemetry,
-        BadTransform,
-        KafkaTrouble,
-        StateError,
-    ) as error:
-        log.say(error, "ERROR")
-        sys.exit(INTERRUPTED if isinstance(error, Away) else TROUBLE)
-    except OSError as error:
-        log.say(f"{error.filename or ''}: {error.strerror or error}", "ERROR")
-        sys.exit(TROUBLE)
+        gc.disable()  # what is imported stays: to look for garbage meanwhile takes a tenth of the start
+        asked = app(sys.argv[1] if len(sys.argv) > 1 else "")
+        gc.enable()
+        asked()
+    except (Mendable, OSError) as error:
+        _tell(error)
+
+
+def _tell(error: Exception) -> NoReturn:
+    from flows.ending import INTERRUPTED, TROUBLE
+    from flows.kafka import Away
+    from flows.telemetry import log
+
+    said = f"{error.filename or ''}: {error.strerror or error}" if isinstance(error, OSError) else error
+    log.say(said, "ERROR")
+    sys.exit(INTERRUPTED if isinstance(error, Away) else TROUBLE)
 
 
 if __name__ == "__main__":

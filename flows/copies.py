@@ -17,6 +17,7 @@ import msgspec
 from flows.telemetry import log
 from flows.telemetry.figures import Figures, Point
 from schemas import durations
+from schemas.mendable import Mendable
 from state.backup import Made, backup
 from state.errors import StateError
 from state.place import check
@@ -25,7 +26,7 @@ PATIENCE = 5.0  # seconds that the end of a run waits for a copy to break off
 _MEMBER = "ONCUE_MEMBER_COPYING"
 
 
-class BadCopying(ValueError):
+class BadCopying(Mendable, ValueError):
     """Settings that cannot be meant so; the message has all mistakes."""
 
 

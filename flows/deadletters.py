@@ -22,6 +22,7 @@ from flows import kafka, produce, tail
 from flows.kafka import KafkaTrouble
 from operators.playbook import Playbook
 from schemas import topics
+from schemas.mendable import Mendable
 from schemas.outbound import DeadLetter
 
 NOTE = "replayed:"  # and the place of the letter: the key of a note
@@ -63,7 +64,7 @@ class Group(msgspec.Struct):
     newest: int = 0
 
 
-class BadTransform(ValueError):
+class BadTransform(Mendable, ValueError):
     """The file of --transform cannot be used, or failed on a letter."""
 
 

@@ -14,6 +14,7 @@ from flows.past import Row
 from operators.expressions import Expression
 from operators.playbook import Playbook
 from schemas import durations
+from schemas.mendable import Mendable
 from schemas.playbook import Aggregate
 
 Write = Callable[[Iterable[Row]], None]
@@ -22,7 +23,7 @@ WHOLE = ("count", "distinct", "open", "time_since", "time_since_first")  # aggre
 MOST_TIMES = 10_000
 
 
-class BadExport(ValueError):
+class BadExport(Mendable, ValueError):
     """What was asked for cannot be exported."""
 
 

@@ -12,13 +12,14 @@ from operators.churn.published import Incompatible
 from operators.foretold import PARTS, Foretold
 from operators.playbook import Playbook
 from schemas.churn import Model
+from schemas.mendable import Mendable
 from state.errors import unusable
 
 RULE = 0  # the version that scores say as long as there is no model
 MOST = 12  # versions that a message lists
 
 
-class BadModel(ValueError):
+class BadModel(Mendable, ValueError):
     """What was written for --model cannot be used; a line for each mistake."""
 
 

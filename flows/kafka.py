@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient
 from flows import security
 from flows.telemetry import log
 from schemas import topics
+from schemas.mendable import Mendable
 
 Place = tuple[str, int]  # topic, partition
 Client = TypeVar("Client")
@@ -22,7 +23,7 @@ REMIND = 60.0  # seconds between two complaints about the same trouble
 _told = -REMIND
 
 
-class KafkaTrouble(RuntimeError):
+class KafkaTrouble(Mendable, RuntimeError):
     """Something about Kafka that a person has to mend. The message says what, where and how."""
 
 

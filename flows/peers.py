@@ -11,8 +11,10 @@ import ipaddress
 import socket
 from typing import NamedTuple
 
+from schemas.mendable import Mendable
 
-class BadPeers(ValueError):
+
+class BadPeers(Mendable, ValueError):
     """The list of peers cannot be meant so; the message has all mistakes."""
 
 

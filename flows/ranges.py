@@ -16,6 +16,7 @@ from flows.plan import LIVE, Cuts, Part
 from flows.recorded import Survey
 from operators.playbook import Playbook
 from schemas import topics
+from schemas.mendable import Mendable
 
 BEGINNING, NOW = "beginning", "now"
 FORMS = (
@@ -25,7 +26,7 @@ FORMS = (
 _OFFSET = re.compile(r"([\w.-]+)/(\d+):(\d+)")
 
 
-class BadRange(ValueError):
+class BadRange(Mendable, ValueError):
     """What was written for --from or --to cannot be used."""
 
 

@@ -25,12 +25,13 @@ from operators import playbook, yamlfile
 from operators.playbook import BadPlaybook, Playbook
 from operators.rehearsal import Report
 from schemas import topics
+from schemas.mendable import Mendable
 
 STOPPED = 130
 OLD, NEW = "old", "new"
 
 
-class BadRehearsal(ValueError):
+class BadRehearsal(Mendable, ValueError):
     """What was asked cannot be rehearsed, or one of the runs did not come to its end."""
 
 

@@ -26,10 +26,11 @@ from schemas import durations
 from schemas import playbook as form
 from schemas import topics as naming
 from schemas.currency import CODES
+from schemas.mendable import Mendable
 from schemas.reference import RECORDS
 
 
-class BadPlaybook(ValueError):
+class BadPlaybook(Mendable, ValueError):
     """All mistakes of a playbook. `str()` gives one line each: file, line, path, what is wrong."""
 
     def __init__(self, name: str, mistakes: Iterable[Mistake]) -> None:

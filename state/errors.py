@@ -1,7 +1,9 @@
 """What can be wrong with kept state, said so that somebody on call knows what to do."""
 
+from schemas.mendable import Mendable
 
-class StateError(RuntimeError):
+
+class StateError(Mendable, RuntimeError):
     """State cannot be used as it is. The message names the path, the cause and the way out."""
 
 

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 import msgspec
 
 from flows.telemetry.log import FORMATS
+from schemas.mendable import Mendable
 
 _EXPORTERS = {"traces": ("otlp", "none"), "metrics": ("otlp", "prometheus", "none")}
 
 
-class BadTelemetry(ValueError):
+class BadTelemetry(Mendable, ValueError):
     """Settings that cannot be meant so; the message has all mistakes."""
 
 

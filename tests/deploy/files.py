@@ -50,7 +50,7 @@ def _built(folder: Path) -> dict[tuple[str, str], Any]:
 
 def accepts(words: list[str]) -> None:
     """The program has such a command with such options, and all that it needs are there."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app())
     while hasattr(command, "commands"):
         assert words[0] in command.commands, f"there is no command {words[0]}"
         command, words = command.commands[words[0]], words[1:]

@@ -74,7 +74,7 @@ def test_the_readme_names_every_command() -> None:
         for name in names.strip().split(" / ")
     }
     missing = []
-    for name, command in get_command(cli.app).commands.items():
+    for name, command in get_command(cli.app()).commands.items():
         below = getattr(command, "commands", None)
         missing += [f"{name} {one}" for one in below or () if f"{name} {one}" not in said]
         if below is None and not re.search(rf"`oncue {name}\b", text):

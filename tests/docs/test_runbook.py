@@ -179,7 +179,7 @@ def test_every_command_of_the_page_has_the_options_that_it_is_given() -> None:
     commands = [it for it in (*lines(PAGE), *re.findall(r"`([^`]+)`", PAGE)) if it.startswith("oncue ")]
     assert len(commands) > 15
     for text in commands:
-        command: Any = typer.main.get_command(app)
+        command: Any = typer.main.get_command(app())
         words = text.partition("#")[0].split()[1:]
         while hasattr(command, "commands"):
             assert words[0] in command.commands, text

@@ -67,7 +67,7 @@ def ask(scope: Scope, command: str, *rest: object, subject: str = "churn") -> st
     """What `oncue models` says, in this process: it is quick, starting a program is not."""
     about = ("--subject", subject) if subject else ()
     words = ("models", command, "--config", scope.config, "--brokers", scope.broker.bootstrap, *about, *rest)
-    result = CliRunner().invoke(cli.app, [str(word) for word in words])
+    result = CliRunner().invoke(cli.app(), [str(word) for word in words])
     assert result.exception is None or isinstance(result.exception, KafkaTrouble), result.output
     return result.output + str(result.exception or "")
 

@@ -48,7 +48,7 @@ def test_the_page_says_which_part_every_command_is_that_talks_to_kafka() -> None
     table = PAGE.read_text().split("<!-- commands -->")[1].split("<!-- end -->")[0]
     cells = [line.split("|")[1] for line in table.strip().splitlines()[2:]]
     named = {it.removesuffix(" --brokers") for cell in cells for it in re.findall(r"`([^`]+)`", cell)}
-    assert named == set(commands(typer.main.get_command(app)))
+    assert named == set(commands(typer.main.get_command(app())))
 
 
 def commands(command: Any, name: str = "") -> Iterator[str]:
