@@ -41,6 +41,9 @@ class Watching:
         it = self.settings
         with ExitStack() as ends:
             if it.exports.traces or it.exports.metrics:
+                from flows.telemetry import relay
+
+                relay.use("opentelemetry")
                 resource = _resource(scope, it.worker)
                 if it.exports.traces:
                     from flows.telemetry.traces import Traces
