@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import Any, get_args
 
 from flows.past import Row
 from operators.expressions import Expression
+from operators.measures import HOUR, WEEKDAY
 from operators.playbook import Playbook
 from schemas import durations
 from schemas.mendable import Mendable
 from schemas.playbook import Aggregate
 
-Write = Callable[[Iterable[Row]], None]
+Write = Callable[[Sequence[Row]], None]
 ABOUT = ("as_of", "customer", "customer_now")
 WHOLE = ("count", "distinct", "open", "time_since", "time_since_first")  # aggregates that are whole numbers
 MOST_TIMES = 10_000
@@ -103,6 +104,7 @@ def _parquet(file: Path, book: Playbook, names: Collection[str]) -> Iterator[Wri
         import pyarrow.parquet
     except ImportError:
         raise BadExport("Parquet needs pyarrow: pip install 'pyarrow>=17'; or write .csv or .jsonl") from None
+    numbers = [name for name in names if kind(book, name) != "text"]  # an expression may give a text
     kinds = {"whole": pyarrow.int64(), "number": pyarrow.float64(), "text": pyarrow.string()}
     schema = pyarrow.schema(
         [
@@ -113,11 +115,17 @@ def _parquet(file: Path, book: Playbook, names: Collection[str]) -> Iterator[Wri
     )
     with pyarrow.parquet.ParquetWriter(file, schema) as table:
 
-        def write(rows: Iterable[Row]) -> None:
+        def write(rows: Sequence[Row]) -> None:
             found = [
                 {"as_of": it.at, "customer": it.customer, "customer_now": it.now, **it.features}
                 for it in rows
             ]
+            mixed = [name for name in numbers if any(type(it.features[name]) is str for it in rows)]
+            if mixed:
+                raise BadExport(
+                    f"a column of Parquet is of one type, but {', '.join(mixed)} may be a text or a number. "
+                    "Leave it out with --features, or write .csv or .jsonl"
+                )
             table.write_table(pyarrow.Table.from_pylist(found, schema))
 
         yield write
@@ -133,8 +141,10 @@ def kind(book: Playbook, name: str) -> str:
         return "whole"
     if feature.aggregate in ("sum", "mean"):
         return "number"
-    (unit,) = {it.unit for it in book.measures.values() if it.slot == feature.slot}
-    return "number" if unit in ("money", "number") else "text"
+    measure = next(it for it in book.measures.values() if it.slot == feature.slot)
+    if measure.take in (HOUR, WEEKDAY):
+        return "whole"
+    return "number" if measure.unit in ("money", "number") else "text"
 
 
 def _plain(row: Row) -> dict[str, Any]:
