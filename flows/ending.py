@@ -11,6 +11,7 @@ import sys
 from typing import TextIO
 
 from flows.archive import BadArchive
+from flows.deadletters import BadTransform
 from flows.kafka import Away, Interrupted, KafkaTrouble
 from flows.orderlog import Superseded
 from flows.telemetry import log
@@ -67,7 +68,9 @@ def explain(error: BaseException) -> int:
         if isinstance(cause, Interrupted | Away):
             log.say(cause, "ERROR")
             return INTERRUPTED
-        if isinstance(cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive):
+        if isinstance(
+            cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive | BadTransform
+        ):
             log.say(cause, "ERROR")
             return TROUBLE
         cause = cause.__cause__ or cause.__context__

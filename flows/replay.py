@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from flows import archive, fixed, kafka, ranges, selection, start, supervise
+from flows import archive, deadletters, fixed, kafka, ranges, selection, start, supervise
 from flows import compare as comparing
 from flows import plan as planning
 from flows import topics as making
@@ -33,7 +33,7 @@ SHADOW, NONE, LIVE = "shadow", "none", "live"
 
 @dataclass
 class Asked:
-    """A replay as it is asked for; the fields are the options of `oncue replay`."""
+    """A replay as it is asked for; the fields are the options of `oncue replay`. Raises BadTransform."""
 
     config: Path
     brokers: str
@@ -54,6 +54,8 @@ class Asked:
         self.said = {"from": self.begin, "to": self.end, "order": self.order, "output": self.output}
         if self.archives:
             self.said["archive"] = " ".join(self.archives)
+        if self.transform is not None:
+            deadletters.load_transform(self.transform)
         for option, file in (("transform", self.transform), ("customers", self.customers)):
             if file is not None:
                 self.said[option] = selection.fingerprint(file)

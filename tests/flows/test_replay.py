@@ -16,7 +16,7 @@ from confluent_kafka import Producer
 from flows import deadletters, handover
 from flows import plan as planning
 from flows import replay as replaying
-from flows.deadletters import Which
+from flows.deadletters import BadTransform, Which
 from flows.fixed import BadModel
 from flows.ranges import BadRange
 from flows.replay import Asked
@@ -191,6 +191,14 @@ def test_mended_dead_letters_come_in_their_place(shop: Scope) -> None:
     other = replay(shop, "mended", "--transform", mend)
     assert other.wait() == 2
     assert "--transform was" in other.said
+    mend.write_text("def transform(original, letter):\n    return original.decode()\n")
+    other = replay(shop, "text", "--transform", mend)
+    assert other.wait() == 2
+    (letter,) = shop.records("dead-letters")
+    assert other.said.endswith(f"mend.py on {letter.key}: gave str, not bytes or None\n")
+    mend.write_text("transform = None")
+    with pytest.raises(BadTransform, match="has no function transform"):
+        Asked(shop.config, shop.broker.bootstrap, shop.folder / "none", transform=mend)
 
 
 def test_some_customers_are_rebuilt_with_everything_that_is_connected_with_them(shop: Scope) -> None:
