@@ -46,6 +46,7 @@ class Bounded(Sequencer):
             )
         super().__init__(run, resume, durable)
         self._round = run.plan.round
+        self._view.until = self._end_of
         most = min(self._cut_events, int(run.rate * BURST)) if run.rate else self._cut_events
         self._share = max(1, min(most // self._front.inputs, self._limit // 4))
         front = self._front

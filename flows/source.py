@@ -352,8 +352,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._busy = True
         batch = self._front.release(cut, self._log.incarnation, self._names)
         self._view.appended_at = 0.0
-        if batch.events:
-            self._view.arrived = max(self._view.arrived, batch.events[-1][4])
+        self._view.took(batch.events)
         if self._followed:
             batch.traces = self._note(cut)
         self._pace.count += len(batch.events)

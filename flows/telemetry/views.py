@@ -15,7 +15,8 @@ from flows.kafka import Place
 from flows.pace import Pace
 from flows.telemetry.figures import Point
 from operators.counts import OUTCOMES, Counts
-from operators.order import Front
+from operators.cuts import Arrival
+from operators.order import INTERNAL_TIME, Front
 from state.cache import Cache
 
 _ENDED = OUTCOMES[:3]  # what became of an event; the rest waits
@@ -25,7 +26,8 @@ class OrderView:
     """The sequencer: lag, watermark, whether it is caught up.
 
     `arrived` is when the newest released record came to the broker (ms), `appended_at` when the cut that is
-    not acknowledged yet was appended (monotonic, 0: none), `repeating` how many cuts are to be repeated.
+    not acknowledged yet was appended (monotonic, 0: none), `repeating` how many cuts are to be repeated,
+    `until` where partitions of a bounded range end, wherever the broker's do.
     """
 
     def __init__(
@@ -39,9 +41,16 @@ class OrderView:
         self._within = within
         self.repeating = self.arrived = 0
         self.appended_at = 0.0
+        self.until: Mapping[Place, int] = {}
         self._ends: dict[Place, int] = {}  # a client forgets them when it loses the broker
         self._lag: dict[Place, int] = {}
         self._closed = False
+
+    def took(self, events: list[Arrival]) -> None:
+        """They are in the order now. Moves, models and commands, which sort first, were written just now:
+        they do not show how far behind the input is."""
+        if events and events[-1][0] != INTERNAL_TIME:
+            self.arrived = max(self.arrived, events[-1][4])
 
     def close(self) -> None:
         """The clients are about to go: what they told last stays."""
@@ -49,7 +58,7 @@ class OrderView:
         self._closed = True
 
     def lag(self) -> dict[Place, int]:
-        """Offsets by partition, as far as the broker has told its end."""
+        """Offsets by partition, as far as its end is known."""
         if self._closed:
             return self._lag
         front, found = self._front, {}
@@ -57,7 +66,7 @@ class OrderView:
             end = self._clients[i].get_watermark_offsets(TopicPartition(*place), cached=True)[1]
             if end >= 0:
                 self._ends[place] = end
-            end = self._ends.get(place, -1)
+            end = self.until.get(place, self._ends.get(place, -1))
             if end >= 0:
                 here = front.offsets[i] if front.waiting[i] else max(front.offsets[i], front.reached[i])
                 found[place] = max(0, end - here)

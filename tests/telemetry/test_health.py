@@ -10,7 +10,8 @@ from flows.pace import Pace
 from flows.telemetry.health import Health, where_stuck
 from flows.telemetry.views import OrderView
 from flows.timings import Timings
-from operators.order import EVENT, Front
+from operators.cuts import Arrival
+from operators.order import EVENT, INTERNAL_TIME, MOVE, Front
 from tests.program import ROOT
 
 
@@ -31,29 +32,44 @@ def order(*ends: int) -> tuple[Front, OrderView]:
     return front, OrderView(front, places, Ends(*ends), Ends(), Pace(1.0), within=30)
 
 
+def event(arrived: int) -> Arrival:
+    return (5, 0, 0, EVENT, arrived, ("user_id:u",), b"")
+
+
 def test_ready_is_who_has_heard_of_every_partition_and_is_caught_up() -> None:
     front, view = order(-1001, 0)
     assert view.why_not() == "nothing heard yet of shop.web/0"
     front, view = order(1, 0)
     assert view.why_not() == "1 records wait and none was taken yet"
-    front.add((5, 0, 0, EVENT, 5, ("user_id:u",), b""))
+    front.add(event(5))
     assert view.lag() == {("shop.web", 0): 1, ("shop.web", 1): 0}, "it has come but is not in the order"
     cut = front.propose(0, always=True)
     assert cut is not None
-    front.release(cut, 0, ["shop.web/0", "shop.web/1"])
-    view.arrived = 5
+    view.took(front.release(cut, 0, ["shop.web/0", "shop.web/1"]).events)
     assert view.lag()["shop.web", 0] == 0
     assert view.why_not() == "", "however long ago it came: nothing waits"
 
 
 def test_who_is_behind_is_ready_as_long_as_it_is_within_the_bound() -> None:
     _, view = order(7)
-    view.arrived = int(time.time() * 1000) - 1_000
-    assert view.why_not() == ""
-    view.arrived = int(time.time() * 1000) - 95_000
+    now = int(time.time() * 1000)
+    view.took([event(now - 95_000)])
+    view.took([(INTERNAL_TIME, 1, 0, MOVE, now, None, b"")])  # the run's own, of what it has worked off
     assert view.why_not() == "95 s behind, 7 records wait"
+    view.took([event(now - 1_000)])
+    assert view.why_not() == ""
+    view.took([event(now - 96_000)])
+    assert view.why_not() == "", "what came late over another partition is no step back"
+    view.arrived = now - 95_000
     view.repeating = 3
     assert view.why_not() == "3 cuts of before the last stop are repeated first"
+
+
+def test_a_range_has_an_end_that_need_not_be_the_brokers() -> None:
+    _, view = order(7, -1001)  # nobody asks for the end of a partition that the range takes nothing of
+    view.until = {("shop.web", 0): 5, ("shop.web", 1): 0}
+    assert view.lag() == {("shop.web", 0): 5, ("shop.web", 1): 0}
+    assert view.why_not() == "5 records wait and none was taken yet"
 
 
 def test_a_broker_that_does_not_acknowledge_is_a_reason() -> None:
