@@ -148,6 +148,11 @@ def plan(asked: Asked, book: Playbook) -> Plan:
             f"--output live writes triggers, decisions and identities to the topics that consumers of "
             f"{book.scope} read. To say so a second time add --publish {book.scope}"
         )
+    if asked.publish and asked.output != LIVE:
+        raise ranges.BadRange(
+            f"--publish {asked.publish} is the second word for --output live: without that nothing is "
+            "published. Give both, or none"
+        )
     if named and any(it.startswith(f"{asked.output}.") for it in (*book.inputs, topics.order(book.scope))):
         raise ranges.BadRange(f"--output {asked.output}: topics of the live run begin so; choose another")
     return Plan(

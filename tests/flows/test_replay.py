@@ -290,6 +290,8 @@ def test_only_who_says_it_twice_writes_to_live_topics_and_then_only_what_is_miss
     once = replay(shop, "live", "--output", "live")
     assert once.wait() == 2
     assert f"To say so a second time add --publish {shop.name}" in once.said
+    with pytest.raises(BadRange, match="second word for --output live: without that nothing is published"):
+        replaying.begin(Asked(shop.config, shop.broker.bootstrap, shop.folder / "live", publish=shop.name))
     prefix = replay(shop, "live", "--output", shop.name)
     assert prefix.wait() == 2
     assert "topics of the live run begin so" in prefix.said
