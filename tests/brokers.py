@@ -30,12 +30,12 @@ class Broker(Protocol):
 
 
 class RealBroker(KafkaBroker):
-    """Apache Kafka. A test that kills or pauses its broker makes one of its own: `with RealBroker() as b`."""
+    """Apache Kafka. A test that kills or pauses its broker makes its own: `RealBroker(killed=True)`."""
 
     real = True
 
-    def __init__(self) -> None:
-        super().__init__(brief=True)
+    def __init__(self, killed: bool = False) -> None:
+        super().__init__(brief=True, killed=killed)
 
     def create(self, topic: str, partitions: int = EMBEDDED_PARTITIONS, **config: object) -> None:
         settings = {name.replace("_", "."): str(value) for name, value in config.items()}

@@ -46,7 +46,7 @@ def soak(
         )
 
     with (
-        RealBroker() as broker,
+        RealBroker(killed=True) as broker,
         tempfile.TemporaryDirectory(prefix="oncue-soak-") as folder,
         Scope(broker.bootstrap, Path(folder), seed, partitions, **settings) as scope,
     ):

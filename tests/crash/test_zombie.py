@@ -132,7 +132,7 @@ def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:
     """By itself, also where the broker forgot to finish what it had acknowledged."""
     messages = traffic(6_000, seed=4)
     try:
-        broker = RealBroker()
+        broker = RealBroker(killed=True)
         broker.start()
     except Unavailable as reason:
         if os.environ.get("REQUIRE_KAFKA") == "1":

@@ -32,7 +32,7 @@ def scoped(scope: str, tmp_path: Path) -> Iterator[Maker]:
 @pytest.fixture(scope="session")
 def spare(kafka: RealBroker) -> Iterator[RealBroker]:
     """`kafka` is asked for because it skips where none can run."""
-    with RealBroker() as broker:
+    with RealBroker(killed=True) as broker:
         yield broker
 
 

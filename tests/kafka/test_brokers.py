@@ -231,7 +231,7 @@ def test_create_time_is_the_producers(kafka: RealBroker, scope: str) -> None:
 
 
 def test_a_visible_commit_survives_the_death_of_the_broker(kafka: RealBroker) -> None:
-    with RealBroker() as own:
+    with RealBroker(killed=True) as own:
         own.create("events")
         producer = transactional(own, "writer")
         write(producer, "events", b"done")
