@@ -10,13 +10,11 @@ import os
 import sys
 from typing import TextIO
 
-from flows.archive import BadArchive
-from flows.deadletters import BadTransform
-from flows.kafka import Away, Interrupted, KafkaTrouble
+from flows.kafka import Away, Interrupted
 from flows.orderlog import Superseded
 from flows.telemetry import log
 from operators.identity import BrokenGraph
-from state.errors import StateError
+from schemas.mendable import Mendable
 
 LOST = "thread panic"  # what Bytewax says when the connection to another worker breaks
 # Exit codes. After all but TROUBLE the same command continues.
@@ -68,9 +66,7 @@ def explain(error: BaseException) -> int:
         if isinstance(cause, Interrupted | Away):
             log.say(cause, "ERROR")
             return INTERRUPTED
-        if isinstance(
-            cause, KafkaTrouble | StateError | Superseded | BrokenGraph | BadArchive | BadTransform
-        ):
+        if isinstance(cause, Mendable | Superseded | BrokenGraph):
             log.say(cause, "ERROR")
             return TROUBLE
         cause = cause.__cause__ or cause.__context__

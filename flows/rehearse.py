@@ -77,6 +77,9 @@ def rehearse(asked: Asked) -> Report:
                 run = runs[side] = replaying.make(texts[side], book, asked.brokers, folder / side, plan)
                 _work(run, file, asked.workers)
             people, compared, dead = outcomes.compare(runs[OLD], runs[NEW], asked.examples)
+        except (SystemExit, KeyboardInterrupt):
+            log.say("stopped: nothing was compared")
+            raise
         finally:
             if asked.keep:
                 _tell(runs, folder)

@@ -13,7 +13,7 @@ from tests.brokers import EmbeddedBroker, RealBroker
 from tests.events import consent, event, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
-from tests.program import PATIENCE
+from tests.program import PATIENCE, until
 
 
 def changed(scope: Scope, name: str, *changes: tuple[str, str]) -> Path:
@@ -54,10 +54,14 @@ def test_it_says_who_and_what_would_have_been_different_and_removes_what_it_made
         shop.send(track("Product Viewed", 300, user=f"late{partition}", product_id="p1"), partition=partition)
     before = topics_of(shop)
     written, page = shop.folder / "report.json", shop.folder / "report.html"
-    program = shop.oncue(
-        "rehearse", new, "--against", shop.config, "--brokers", kafka.bootstrap, "--state", shop.folder,
-        "--json", written, "--html", page,
-    )  # fmt: skip
+    asked = "rehearse", new, "--against", shop.config, "--brokers", kafka.bootstrap, "--state", shop.folder
+    stopped = shop.oncue(*asked)
+    until(lambda: " records" in stopped.said or not stopped.running, "begun")
+    assert stopped.stop() == 130, stopped.said
+    assert stopped.said.endswith("stopped: nothing was compared\n")
+    assert topics_of(shop) == before
+    assert not list(shop.folder.glob("oncue-rehearsal-*"))
+    program = shop.oncue(*asked, "--json", written, "--html", page)
     assert program.wait(3 * PATIENCE) == 0, program.said
     assert "2 before, 1 now; 0 appeared, 1 disappeared, 1 at another time" in program.said
     report = orjson.loads(written.read_bytes())
