@@ -26,7 +26,7 @@ class Run:
 
     With a `plan` it is a replay: a bounded range, worked off in a space of its own. The space is what the
     names of all topics that are written, consumer groups and transactional ids begin with; that of a live
-    run is its scope.
+    run is its scope. `shown` is the scope that its telemetry names: a replay is not what alerts are about.
     """
 
     playbook: Playbook
@@ -63,6 +63,7 @@ class Run:
         self.sources = {topic: name for name, topic in self.playbook.topics.items()} | self.kinds
         self.inputs = self.playbook.inputs
         self.space = self.scope if self.plan is None else self.plan.space
+        self.shown = self.scope if self.plan is None else f"{self.scope}.replay"
         self.order = topics.order(self.space)
         self.moves = topics.output(self.space, topics.MOVES)
         self.control = topics.output(self.space, topics.CONTROL)

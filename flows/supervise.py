@@ -27,7 +27,7 @@ PATIENCE = 20.0  # seconds that the other processes get to end by themselves
 def supervise(run: Run, config: str, workers: int, peers: Peers | None = None) -> int:
     """Run `workers` processes until they end; the exit code. Crashes restart all, with back-off."""
     children: list[subprocess.Popen[bytes]] = []
-    members = Members(run.telemetry, run.scope, _free_ports)
+    members = Members(run.telemetry, run.shown, _free_ports)
     try:
         return _supervise(run, config, workers, children, members, peers)
     finally:

@@ -47,7 +47,7 @@ def work(
         run.watching.figures.count("oncue.triggers", 0, rule)  # seen before the first goes out
     ending = Ending()
     run.failing = ending.tell
-    with run.watching.on(run.scope, members == 1, beat):
+    with run.watching.on(run.shown, members == 1, beat):
         try:
             if addresses is None or members == 1:
                 run_main(flow, epoch_interval=epoch, recovery_config=recovery)

@@ -184,9 +184,9 @@ Made from the table in `flows/telemetry/table.py` by `python -m flows.telemetry.
 together. [Telemetry](telemetry.md) says how to get at them.
 
 The first name is the one in OTLP, the second the one in Prometheus; a histogram there is `_bucket`, `_sum`
-and `_count`. Every series has the label `oncue_scope` (in OTLP the resource attribute `oncue.scope`); with
-`--workers N` also `oncue_worker`, the number of the process. Counters begin at 0 with the process. Labels are
-written as in OTLP; in Prometheus dots become underscores.
+and `_count`. Every series has the label `oncue_scope` (in OTLP the resource attribute `oncue.scope`), for a
+replay of `shop` `shop.replay`; with `--workers N` also `oncue_worker`, the number of the process. Counters
+begin at 0 with the process. Labels are written as in OTLP; in Prometheus dots become underscores.
 """
 _WHERE = {
     ("run",): "", ("run", "learn"): "also of `oncue learn`", ("learn",): "of `oncue learn`",

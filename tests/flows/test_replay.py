@@ -135,7 +135,7 @@ def test_killed_or_restored_it_goes_on_with_the_same_command_and_shows_how_it_is
         )
         assert program.running, program.said
         port = Port(program)
-        until(lambda: port.value("oncue_events_total", oncue_scope=shop.name), "events")  # noqa: B023
+        until(lambda: port.value("oncue_events_total", oncue_scope=f"{shop.name}.replay"), "events")  # noqa: B023
         program.kill()
         assert {json.loads(line)["oncue.scope"] for line in program.said.splitlines()} == {shop.name}
         backup(state / shop.name, backups)
