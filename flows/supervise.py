@@ -94,6 +94,7 @@ def _start(
                 ";".join(addresses), str(index), str(run.rate),
             ],
             stdin=subprocess.PIPE,  # closes when this process dies, however it dies
+            stdout=2,  # Bytewax tells there how workers find each other; results of a command come from here
             pass_fds=[lock, beat],
             env={**os.environ, **more, **for_member(run.copying)},
         )

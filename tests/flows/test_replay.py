@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import secrets
 from collections.abc import Iterator
@@ -63,16 +64,19 @@ def shop(mock: EmbeddedBroker, scoped: Maker) -> Scope:
     return scope
 
 
-def replay(scope: Scope, name: str, *more: object) -> Program:
+def replay(scope: Scope, name: str, *more: object, **settings: Any) -> Program:
     return scope.oncue(
         "replay", "--config", scope.config, "--brokers", scope.broker.bootstrap, "--state",
-        scope.folder / name, *more,
+        scope.folder / name, *more, **settings,
     )  # fmt: skip
 
 
 def completed(scope: Scope, name: str, *more: object) -> str:
     """Run a replay to its end; the space of its topics."""
-    program = replay(scope, name, *more)
+    return ended(scope, name, replay(scope, name, *more))
+
+
+def ended(scope: Scope, name: str, program: Program) -> str:
     assert program.wait() == 0, program.said
     found = planning.read(scope.folder / name / scope.name)
     assert found is not None
@@ -147,7 +151,14 @@ def test_killed_or_restored_it_goes_on_with_the_same_command_and_shows_how_it_is
 def test_it_repeats_the_cuts_of_the_live_run_with_two_workers_and_writes_nothing_if_asked(
     shop: Scope,
 ) -> None:
-    space = completed(shop, "live", "--order", "live", "--output", "none", "--workers", 2)
+    results = shop.folder / "results"
+    asked = "live", "--order", "live", "--output", "none", "--workers", 2
+    program = replay(shop, *asked, first=lambda: os.dup2(os.open(results, os.O_WRONLY | os.O_CREAT), 1))
+    until(lambda: len(program.members()) == 2 or not program.running, "two workers")
+    for worker in program.members():  # what Bytewax prints does not come between results
+        until(lambda: os.readlink(f"/proc/{worker}/fd/1") != str(results), "its output goes elsewhere")  # noqa: B023
+    space = ended(shop, "live", program)
+    assert results.read_text() == ""
     numbers = len(committed(shop.broker, f"{space}.order"))
     assert numbers >= len(shop.records("order"))
     assert len(committed(shop.broker, f"{space}.moves")) == SHOPPERS * 2 / 3
