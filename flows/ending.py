@@ -22,6 +22,7 @@ CRASHED = 1
 TROUBLE = 2  # something that a person has to mend
 CLOCK_WENT_BACK = 75
 AGAIN = 76  # ended cleanly, to be started again: an input topic has more partitions
+STOPPED = 130  # by Ctrl-C or SIGTERM, of what has no other end
 INTERRUPTED = 77  # the broker is away, or broke off what was under way
 
 

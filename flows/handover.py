@@ -41,7 +41,8 @@ AGAIN_AFTER = 2.0  # seconds between rounds while the live run is waited for
 def promote(new: Path, live: Path, brokers: str) -> str:
     """The state of the replay in `new` takes the place of that in `live`; what was done, in words.
 
-    Returns only when the live run has been stopped by somebody. Raises KafkaTrouble, StateError.
+    Returns only when the live run has been stopped by somebody. Raises KafkaTrouble, StateError, and
+    KeyboardInterrupt when it is stopped itself.
     """
     if (done := swap.settle(live)) is not None:
         return _done(done)
@@ -145,9 +146,12 @@ def _catch_up(root: Path, book: Playbook, brokers: str) -> None:
     run = replay.ready(replay.make((root / "playbook.yaml").read_text(), book, brokers, root.parent, plan))
     log.say(f"repeating the cuts of {order} up to offset {end}")
     try:
-        code = supervise.supervise(run, str(root / "playbook.yaml"), 1)
+        with supervise.signals_kept():
+            code = supervise.supervise(run, str(root / "playbook.yaml"), 1)
     finally:
         os.close(run.directory.lock_handle)
+    if run.stop.is_set():
+        raise KeyboardInterrupt
     if code or not _resume(root).finished:
         raise StateError(f"{root} did not catch up (exit code {code}); the same command goes on")
 

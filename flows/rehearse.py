@@ -17,6 +17,7 @@ from flows import kafka, outcomes, ranges, start, supervise
 from flows import plan as planning
 from flows import replay as replaying
 from flows import topics as making
+from flows.ending import STOPPED
 from flows.plan import EVENT_TIME, Part, Plan
 from flows.ranges import BEGINNING, NOW
 from flows.settings import Run
@@ -27,7 +28,6 @@ from operators.rehearsal import Report
 from schemas import topics
 from schemas.mendable import Mendable
 
-STOPPED = 130
 OLD, NEW = "old", "new"
 
 
@@ -151,10 +151,8 @@ def _work(run: Run, file: Path, workers: int) -> None:
     start.prepare(run)
     planning.write(run.directory.root, run.plan)
     log.say(f"{file}: {run.plan.events:,} records")
-    handlers = {it: signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGINT)}
-    code = supervise.supervise(run, str(file), workers)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with supervise.signals_kept():
+        code = supervise.supervise(run, str(file), workers)
     if run.stop.is_set():
         raise SystemExit(STOPPED)
     if code:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from flows import compare as comparing
 from flows import estimate as estimating
 from flows import handover, selection, sink
 from flows import replay as replaying
+from flows.ending import STOPPED
 from flows.plan import EVENT_TIME, LIVE, PUBLISHED
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.replay import SHADOW, Asked
@@ -169,4 +171,9 @@ def promote(
     and ends when the states have changed places."""
     if undo == (new is not None):
         raise typer.BadParameter("give NEWDIR, or --undo")
-    print(handover.undo(live, brokers) if new is None else handover.promote(new, live, brokers))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        print(handover.undo(live, brokers) if new is None else handover.promote(new, live, brokers))
+    except KeyboardInterrupt:
+        log.say("stopped; the same command goes on")
+        raise typer.Exit(STOPPED) from None

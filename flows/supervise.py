@@ -12,6 +12,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flows.again import Restarts, wait_for_broker
 from flows.copies import for_member
@@ -22,6 +24,17 @@ from flows.telemetry import log
 from flows.telemetry.members import Members
 
 PATIENCE = 20.0  # seconds that the other processes get to end by themselves
+
+
+@contextmanager
+def signals_kept() -> Iterator[None]:
+    """`supervise` leaves its own handlers behind; who goes on after it has those of before again."""
+    handlers = {it: signal.getsignal(it) for it in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def supervise(run: Run, config: str, workers: int, peers: Peers | None = None) -> int:

@@ -20,12 +20,17 @@ def send(scope: Scope, first: int, last: int) -> None:
         scope.send(*visit(number), partition=number % 4)
 
 
-def hand_over(scope: Scope, live: Program, *more: object, module: str = "flows.cli", code: int = 0) -> None:
-    """Run it beside the live run until it asks for that to be stopped; then stop it."""
+def promoting(scope: Scope, *more: object, module: str = "flows.cli") -> Program:
+    """It runs beside the live run, until it asks for that to be stopped."""
     told = "--live", scope.state, "--brokers", scope.broker.bootstrap
     promote = scope.oncue("promote", *more, *told, module=module)
     until(lambda: "Stop the live run now" in promote.said or not promote.running, "the request to stop")
     assert promote.running, promote.said
+    return promote
+
+
+def hand_over(scope: Scope, live: Program, *more: object, module: str = "flows.cli", code: int = 0) -> None:
+    promote = promoting(scope, *more, module=module)
     assert live.stop() == 0, live.said
     assert promote.wait() == code, promote.said
 
@@ -54,7 +59,12 @@ def test_live_goes_on_with_a_replayed_state_and_back_and_every_decision_is_made_
 
     completed(scope, "new", "--order", order)
     send(scope, 60, 90)
-    if broker == "mock":  # and once it dies at the last moment, and the live run goes on as it was
+    if broker == "mock":
+        stopped = promoting(scope, scope.folder / "new")
+        stopped.signal(signal.SIGINT)
+        assert stopped.wait() == 130, stopped.said
+        assert stopped.said.endswith("stopped; the same command goes on\n")
+        # It dies at the last moment, and the live run goes on as it was.
         hand_over(scope, live, scope.folder / "new", module="tests.flows.torn", code=-signal.SIGKILL)
         live = started(scope, 90, 100)
     else:
