@@ -41,7 +41,7 @@ def list_letters(
     topic: Topic = "",
     since: Since = "",
     place: Places = None,
-    limit: Annotated[int, typer.Option(min=0, help="How many to show, the newest first.")] = 20,
+    limit: Annotated[int, typer.Option(min=0, metavar="N", help="How many to show, the newest first.")] = 20,
     all_: Annotated[bool, typer.Option("--all", help="Show those that were sent again, too.")] = False,
     as_json: Json = False,
 ) -> None:

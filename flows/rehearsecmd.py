@@ -26,8 +26,8 @@ def rehearse(
     end: Annotated[str, typer.Option("--to", help=f"{NOW}, or the same forms; not included.")] = NOW,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures and examples here.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write them here as a page to look at.")] = None,
-    examples: Annotated[int, typer.Option(min=0, help="How many of each rule and kind.")] = 5,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    examples: Annotated[int, typer.Option(min=0, metavar="N", help="How many of each rule and kind.")] = 5,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = 1,
     state: Annotated[
         Path | None, typer.Option("--state", help="Where to keep state meanwhile; else temporary files.")
     ] = None,

@@ -25,7 +25,7 @@ def run(
     config: Config,
     brokers: Brokers,
     state: State,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = 1,
     on_gap: Annotated[str, typer.Option(help="Trimmed input: stop, earliest or latest.")] = "stop",
     peers: Annotated[
         str | None,
@@ -43,7 +43,7 @@ def run(
     ] = None,
     backup_every: Annotated[str, typer.Option(help="How often, such as 5m.")] = "5m",
     backup_keep: Annotated[
-        int | None, typer.Option(min=1, help="Delete all but so many backups there.")
+        int | None, typer.Option(min=1, metavar="N", help="Delete all but so many backups there.")
     ] = None,
     telemetry_port: TelemetryPort = None,
     telemetry_host: TelemetryHost = "127.0.0.1",

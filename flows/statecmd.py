@@ -40,7 +40,9 @@ def backup(
     url: Annotated[str, typer.Argument(help="Where to: a folder, s3://..., any URL of fsspec.")],
     state: State,
     scope: Scope = None,
-    keep: Annotated[int | None, typer.Option(min=1, help="Delete all but so many backups there.")] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Delete all but so many backups there.")
+    ] = None,
     every: Annotated[str | None, typer.Option(help="Again and again, such as every 5m.")] = None,
     as_json: Json = False,
 ) -> None:

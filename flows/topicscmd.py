@@ -75,7 +75,7 @@ def list_topics(
 
 
 def produce(
-    file: Path,
+    file: Annotated[Path, typer.Argument(help="One record a line; empty lines are left out.")],
     brokers: Brokers,
     topic: Annotated[str, typer.Option(help="Where to.")],
     speed: Annotated[float, typer.Option(help="Times faster than the timestamps; 0: at once.")] = 0,
@@ -96,7 +96,7 @@ def _lines(file: BinaryIO, progress: Progress) -> Iterator[bytes]:
 
 
 def tail(
-    topic: str,
+    topic: Annotated[str, typer.Argument(help="Its whole name, such as shop.triggers.")],
     brokers: Brokers,
     new: Annotated[bool, typer.Option("--new", help="Only what comes from now on.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Stop at the end of the topic.")] = False,
