@@ -60,11 +60,13 @@ class Server:
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
-    """Status and body of a member on this machine; status 0 and the reason when it does not answer."""
+    """Status and body of a member on this machine; status 0 and why in words when it does not answer."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=TIMEOUT) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()
     except OSError as error:
-        return 0, str(error)
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        starting = isinstance(reason, ConnectionRefusedError)
+        return 0, "does not serve: it starts, or has just ended" if starting else f"does not answer: {reason}"

@@ -2,12 +2,14 @@
 
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from flows.supervise import wait_for
+from flows.telemetry import server
 from flows.telemetry.members import STARTING, Child, Members
 from flows.telemetry.settings import Settings
 from flows.telemetry.watchdog import LOOKS
@@ -31,6 +33,14 @@ def test_the_reason_is_what_ended_the_first_not_those_that_follow_it(members: Me
     for child in children:
         child.wait()
     assert wait_for(children, members) == -signal.SIGKILL
+
+
+def test_why_a_member_does_not_answer_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as paused:  # takes connections, says nothing
+        port = paused.getsockname()[1]
+        assert server.ask(port, "/readyz") == (0, "does not answer: timed out")
+    assert server.ask(port, "/readyz") == (0, "does not serve: it starts, or has just ended")
 
 
 def test_a_member_that_falls_silent_is_killed(members: Members) -> None:
