@@ -100,6 +100,8 @@ def _start(
         numbers, addresses = range(peers.number, peers.number + 1), [*peers.addresses]
     lock = run.directory.lock_handle
     prepared = members.prepare(numbers)
+    # What they print is Bytewax's: how workers find each other. It belongs neither between the results of a
+    # command nor between log lines that are JSON.
     children = [
         subprocess.Popen(
             [
@@ -107,7 +109,7 @@ def _start(
                 ";".join(addresses), str(index), str(run.rate),
             ],
             stdin=subprocess.PIPE,  # closes when this process dies, however it dies
-            stdout=2,  # Bytewax tells there how workers find each other; results of a command come from here
+            stdout=subprocess.DEVNULL if log.format_used() == "json" else 2,
             pass_fds=[lock, beat],
             env={**os.environ, **more, **for_member(run.copying)},
         )

@@ -152,13 +152,14 @@ def test_it_repeats_the_cuts_of_the_live_run_with_two_workers_and_writes_nothing
     shop: Scope,
 ) -> None:
     results = shop.folder / "results"
-    asked = "live", "--order", "live", "--output", "none", "--workers", 2
+    asked = "live", "--order", "live", "--output", "none", "--workers", 2, "--log-format", "json"
     program = replay(shop, *asked, first=lambda: os.dup2(os.open(results, os.O_WRONLY | os.O_CREAT), 1))
     until(lambda: len(program.members()) == 2 or not program.running, "two workers")
     for worker in program.members():  # what Bytewax prints does not come between results
         until(lambda: os.readlink(f"/proc/{worker}/fd/1") != str(results), "its output goes elsewhere")  # noqa: B023
     space = ended(shop, "live", program)
     assert results.read_text() == ""
+    assert {json.loads(line)["oncue.scope"] for line in program.said.splitlines()} == {shop.name}
     numbers = len(committed(shop.broker, f"{space}.order"))
     assert numbers >= len(shop.records("order"))
     assert len(committed(shop.broker, f"{space}.moves")) == SHOPPERS * 2 / 3
