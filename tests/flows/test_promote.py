@@ -8,7 +8,10 @@ from collections import Counter
 
 import pytest
 
+from flows import plan as planning
 from flows.plan import EVENT_TIME, LIVE
+from flows.swap import BEFORE
+from tests.brokers import EmbeddedBroker
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
 from tests.flows.test_replay import completed, decided, visit
@@ -86,3 +89,18 @@ def test_live_goes_on_with_a_replayed_state_and_back_and_every_decision_is_made_
     ledger = scope.ask("ledger", "--config", scope.config, "--brokers", scope.broker.bootstrap)
     assert "balanced" in ledger
     shutil.rmtree(scope.folder / "all")
+
+
+def test_a_live_run_that_was_killed_is_not_replaced_before_it_has_sent_everything(
+    mock: EmbeddedBroker, scoped: Maker
+) -> None:
+    """Its last cut is in the order; what it decided then may be nowhere."""
+    scope = scoped(mock, epoch="60s")
+    assert started(scope, 0, 4).stop() == 0
+    started(scope, 4, 8).kill()
+    completed(scope, "new")
+    promote = scope.oncue("promote", scope.folder / "new", "--live", scope.state, "--brokers", mock.bootstrap)
+    assert promote.wait() == 2
+    assert "the live run was not stopped cleanly: cut" in promote.said
+    assert planning.read(scope.folder / "new" / scope.name) is not None
+    assert not (scope.state / BEFORE).exists()
