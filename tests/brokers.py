@@ -17,6 +17,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deploy.kafka.broker import KafkaBroker
+from tests.program import PATIENCE
 
 EMBEDDED_PARTITIONS = 4
 
@@ -41,13 +42,13 @@ class RealBroker(KafkaBroker):
         settings = {name.replace("_", "."): str(value) for name, value in config.items()}
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         wanted = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=settings)
-        admin.create_topics([wanted])[topic].result(timeout=10)
+        admin.create_topics([wanted])[topic].result(PATIENCE)
 
     def trim(self, topic: str, offset: int, partition: int = 0) -> None:
         """Remove what is before an offset, as retention does."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
         wanted = TopicPartition(topic, partition, offset)
-        assert admin.delete_records([wanted])[wanted].result(10).low_watermark == offset
+        assert admin.delete_records([wanted])[wanted].result(PATIENCE).low_watermark == offset
 
 
 class EmbeddedBroker:
@@ -60,7 +61,8 @@ class EmbeddedBroker:
         """Make the topic by asking for it. The broker has no topic settings: `config` has no effect."""
         if partitions != EMBEDDED_PARTITIONS:
             raise ValueError(f"topics of the embedded broker have {EMBEDDED_PARTITIONS} partitions")
-        asked = Producer({"bootstrap.servers": self.bootstrap}).list_topics(topic, timeout=10).topics[topic]
+        client = Producer({"bootstrap.servers": self.bootstrap})
+        asked = client.list_topics(topic, timeout=PATIENCE).topics[topic]
         if asked.error is not None or len(asked.partitions) != EMBEDDED_PARTITIONS:
             raise RuntimeError(f"the embedded broker did not create {topic}: {asked.error}")
 
@@ -86,7 +88,7 @@ class EmbeddedBroker:
 def host_embedded() -> None:
     # It logs a line for every connection that ends.
     cluster = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1, "log_level": 0})
-    brokers = cluster.list_topics(timeout=10).brokers
+    brokers = cluster.list_topics(timeout=PATIENCE).brokers
     print(",".join(f"{b.host}:{b.port}" for b in brokers.values()), flush=True)
     sys.stdin.read()
 

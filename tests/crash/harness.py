@@ -289,7 +289,7 @@ def kill_again_and_again(
 def _await_cuts(scope: Scope, run: Program, wanted: int) -> None:
     """Return when `order` holds so many records, or the run has ended."""
     try:
-        until(lambda: not run.running or scope.ordered() >= wanted, f"{wanted} records in order", 60)
+        until(lambda: not run.running or scope.ordered() >= wanted, f"{wanted} records in order")
     except AssertionError as late:
         raise AssertionError(f"{late}; it said: {run.autopsy()}") from None
 

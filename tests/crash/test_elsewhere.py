@@ -17,7 +17,7 @@ from tests.brokers import RealBroker
 from tests.crash.harness import Feed, Scope
 from tests.crash.test_kill import exact
 from tests.crash.traffic import traffic
-from tests.program import ROOT, Program, until
+from tests.program import PATIENCE, ROOT, Program, until
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def oncue(*arguments: object, code: int = 0) -> list[dict]:
     """Program a command with --json; the lines it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "flows.cli", *map(str, arguments), "--json"],
-        cwd=ROOT, capture_output=True, text=True, timeout=60,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -45,7 +45,7 @@ def backed_up(shop: Scope, place: Path, beyond: int = 0) -> dict:
 
 def running(shop: Scope, *more: object, workers: int = 1) -> Program:
     run = shop.start(workers, more=more)
-    until(lambda: not run.running or any(shop.state.glob("*/points/sequence")), "a durable point", 60)
+    until(lambda: not run.running or any(shop.state.glob("*/points/sequence")), "a durable point")
     assert run.running, run.said
     return run
 
@@ -86,7 +86,7 @@ def copied(run: Program, place: Path, beyond: int) -> int:
         cuts = [int(path.stem.rpartition("-")[2]) for path in place.glob("*/backups/*.json")]
         return max([cut for cut in cuts if cut > beyond], default=0)
 
-    until(lambda: not run.running or newest(), f"a copy as of a cut after {beyond}", 60)
+    until(lambda: not run.running or newest(), f"a copy as of a cut after {beyond}")
     assert run.running, run.said
     return newest()
 
@@ -94,7 +94,7 @@ def copied(run: Program, place: Path, beyond: int) -> int:
 def lost(shop: Scope, run: Program) -> None:
     """Its machine is gone, after more cuts."""
     before = shop.ordered()
-    until(lambda: not run.running or shop.ordered() > before + 3, "more cuts", 60)
+    until(lambda: not run.running or shop.ordered() > before + 3, "more cuts")
     run.end()
     shutil.rmtree(shop.state)
 
@@ -106,16 +106,16 @@ def test_a_damaged_checkpoint_is_found_and_undone_by_going_back_one(shop: Scope)
     for part in range(1, 4):  # so that each shard has several checkpoints
         before = shop.ordered()
         shop.send(messages[part * 1_000 : (part + 1) * 1_000])
-        until(lambda: not run.running or shop.ordered() > before, "cuts", 60)  # noqa: B023
+        until(lambda: not run.running or shop.ordered() > before, "cuts")  # noqa: B023
     run.signal(signal.SIGTERM)
-    assert run.wait(20) == 0, run.said
+    assert run.wait() == 0, run.said
     newest = checkpoints(shop.state / shop.name / "shard-01")[-1][2]
     spoil(newest)
     found = oncue("state", "verify", "--state", shop.state, code=1)
     assert [it["path"] for it in found if it["problem"]] == [str(newest)]
     shop.finish()
     failed = shop.start()
-    assert failed.wait(60) == 2
+    assert failed.wait() == 2
     assert str(newest) in failed.said
     assert "oncue state repair" in failed.said
     (done,) = [it for it in oncue("state", "repair", "--state", shop.state) if "removed" in it]

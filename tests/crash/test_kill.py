@@ -116,14 +116,14 @@ def half_way(scope: Scope, messages: list[Message], workers: int = 1) -> Program
     before = scope.ordered()
     scope.send(messages[: len(messages) // 2])
     run = scope.start(workers)
-    until(lambda: scope.ordered() > before + 2 or not run.running, "cuts", 60)
+    until(lambda: scope.ordered() > before + 2 or not run.running, "cuts")
     scope.send(messages[len(messages) // 2 :])
     return run
 
 
 def test_a_lost_state_directory_is_rebuilt_from_the_order(shop: Scope) -> None:
     run = half_way(shop, traffic(5_000, seed=5))
-    until(lambda: any(shop.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint", 60)
+    until(lambda: any(shop.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint")
     run.kill()
     shutil.rmtree(shop.state)
     shop.finish()
@@ -138,10 +138,10 @@ def test_one_worker_becomes_three_and_then_two_while_events_keep_coming(shop: Sc
         for workers in (1, 3):
             before = shop.ordered()
             run = shop.start(workers)
-            until(lambda: shop.ordered() > before + 5 or not run.running, "cuts", 60)  # noqa: B023
+            until(lambda: shop.ordered() > before + 5 or not run.running, "cuts")  # noqa: B023
             if workers == 1:
                 run.signal(signal.SIGTERM)
-                assert run.wait(30) == 0, run.said
+                assert run.wait() == 0, run.said
             else:
                 run.end()
         feed.rest()

@@ -16,7 +16,7 @@ from schemas.churn import COMMAND, Command, Example
 from tests.brokers import RealBroker
 from tests.flows.running import Scope, committed
 from tests.operators.churn.people import examples, shop
-from tests.program import Program, until
+from tests.program import PATIENCE, Program, until
 
 CHURN = """
 churn:
@@ -76,7 +76,7 @@ def test_a_learner_killed_again_and_again_publishes_the_same_models_and_each_onc
         for record in records[start:end]:
             key = COMMAND if isinstance(record, Command) else record.customer.encode()
             producer.produce(it.topic("churn-examples"), msgspec.json.encode(record), key, partition=0)
-        assert producer.flush(20) == 0
+        assert producer.flush(PATIENCE) == 0
 
     def learn(*more: str) -> Program:
         return it.oncue(

@@ -72,7 +72,7 @@ def test_a_replay_repeats_what_a_killed_run_decided_and_explains_what_event_time
 
     run = replay(shop, planning.LIVE, "--rate", 2000)
     state = shop.state.parent / planning.LIVE
-    until(lambda: any(state.glob("*/resolve/ckpt-*")) or not run.running, "a checkpoint", 60)
+    until(lambda: any(state.glob("*/resolve/ckpt-*")) or not run.running, "a checkpoint")
     assert run.running, run.said
     run.kill()  # a replay is killed like any other run
     run = replay(shop, planning.LIVE, "--compare", "--json")

@@ -16,7 +16,7 @@ from tests.brokers import RealBroker
 from tests.crash.harness import Scope
 from tests.crash.test_kill import exact, outputs
 from tests.crash.traffic import Message, traffic
-from tests.program import Program, until
+from tests.program import PATIENCE, Program, until
 
 
 @pytest.fixture
@@ -30,8 +30,8 @@ def running(scope: Scope, messages: list[Message], workers: int = 1) -> Program:
     transactional producers may still be opening, and would fence whoever opened them meanwhile."""
     scope.send(messages)
     run = scope.start(workers)
-    until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint", 60)
-    until(lambda: all_written(scope) or not run.running, "output in every partition", 60)
+    until(lambda: any(scope.state.glob("*/shard-*/ckpt-*")) or not run.running, "a checkpoint")
+    until(lambda: all_written(scope) or not run.running, "output in every partition")
     assert run.running, run.said
     return run
 
@@ -74,13 +74,13 @@ def test_a_zombie_notices_its_successor_and_adds_nothing(
 
     os.killpg(zombie.process.pid, signal.SIGCONT)
     shop.send(messages[4_000:])
-    assert zombie.wait(60) == 2, zombie.said
+    assert zombie.wait() == 2, zombie.said
     assert "another oncue took over" in zombie.said
     assert "Traceback" not in zombie.said
 
     assert successor.running, successor.said
     shop.finish()
-    assert successor.wait(60) == 0, successor.said
+    assert successor.wait() == 0, successor.said
     shop.state = elsewhere
     exact(shop, 6_000)
 
@@ -96,7 +96,7 @@ def test_a_zombie_that_wakes_up_after_the_end_adds_nothing(shop: Scope, tmp_path
     written = outputs(shop)
 
     zombie.signal(signal.SIGCONT)
-    assert zombie.wait(60) == 2, zombie.said
+    assert zombie.wait() == 2, zombie.said
     assert "another oncue took over" in zombie.said
     assert outputs(shop) == written
     # What it wrote to its own directory meanwhile is no harm: the same command goes on from there.
@@ -111,12 +111,12 @@ def test_a_run_that_is_fenced_without_a_successor_starts_again_by_itself(shop: S
     run = running(shop, messages[:2_000])
     for index in range(shop.book.engine.partitions):
         name = f"oncue-{shop.name}-sink-{index}"
-        Producer({"bootstrap.servers": shop.brokers, "transactional.id": name}).init_transactions(10)
+        Producer({"bootstrap.servers": shop.brokers, "transactional.id": name}).init_transactions(PATIENCE)
     before = shop.ordered()
     shop.send(messages[2_000:])
     assert goes_on(shop, run, before + 5), run.said
     shop.finish()
-    assert run.wait(60) == 0, run.said
+    assert run.wait() == 0, run.said
     assert "starting again" in run.said
     assert "Traceback" not in run.said
     exact(shop, 4_000)
@@ -124,7 +124,7 @@ def test_a_run_that_is_fenced_without_a_successor_starts_again_by_itself(shop: S
 
 def goes_on(scope: Scope, run: Program, before: int) -> bool:
     """Whether it makes further cuts; False when it ends instead."""
-    until(lambda: scope.ordered() > before or not run.running, "cuts, or the end", 120)
+    until(lambda: scope.ordered() > before or not run.running, "cuts, or the end")
     return run.running
 
 
@@ -148,7 +148,7 @@ def test_a_killed_broker_comes_back_and_the_run_goes_on(tmp_path: Path) -> None:
                 shop.send(messages[share : share + 1_500])
                 assert goes_on(shop, run, before), run.said
             shop.finish()
-            assert run.wait(90) == 0, run.said
+            assert run.wait() == 0, run.said
             assert "Traceback" not in run.said
             exact(shop, 6_000)
     finally:

@@ -38,6 +38,7 @@ from schemas import topics
 from schemas.churn import Example
 from schemas.outbound import Identity
 from state import reading
+from tests.program import PATIENCE
 from tests.simulate import Inputs, Models, Shard, Step, fold, models_place
 
 # What an oracle can foresee to the letter. Moves, ledger entries and commands are checked by their ids.
@@ -204,7 +205,7 @@ def rows_of(brokers: str, names: list[str]) -> Iterator[tuple[Place, Row | None]
         }
     )  # fmt: skip
     try:
-        about = client.list_topics(timeout=10).topics
+        about = client.list_topics(timeout=PATIENCE).topics
         places = [(name, p) for name in names for p in about[name].partitions]
         for place in places:
             low, _ = client.get_watermark_offsets(TopicPartition(*place), 10)

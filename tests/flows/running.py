@@ -177,7 +177,7 @@ class Scope:
         if self._client is None:
             self._client = _client(self.broker)
         client, topic = self._client, self.topic(name)
-        parts = client.list_topics(topic, timeout=10).topics[topic].partitions
+        parts = client.list_topics(topic, timeout=PATIENCE).topics[topic].partitions
         return sum(bounds(client, (topic, p))[1] for p in parts)
 
     def await_records(self, name: str, count: int, program: Program | None = None) -> list[Record]:
@@ -218,11 +218,11 @@ def committed(broker: Broker, topic: str) -> list[Record]:
     """What a read_committed consumer sees of a topic, from its start to its end."""
     found: list[Record] = []
     with reader(broker) as client:
-        parts = set(client.list_topics(topic, timeout=10).topics[topic].partitions)
+        parts = set(client.list_topics(topic, timeout=PATIENCE).topics[topic].partitions)
         client.assign([TopicPartition(topic, p, 0) for p in parts])
         while parts:
-            message = client.poll(10)
-            assert message is not None, f"neither a record nor the end of {topic} within 10 s"
+            message = client.poll(PATIENCE)
+            assert message is not None, f"neither a record nor the end of {topic}"
             if message.error() is not None:
                 assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
                 parts.discard(message.partition())

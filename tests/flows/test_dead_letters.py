@@ -16,7 +16,7 @@ from tests.brokers import Broker, RealBroker
 from tests.events import consent, event, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
-from tests.program import until
+from tests.program import PATIENCE, until
 
 ADDED = track("Product Added", 1, id="a1", user="ann", cart_id="k1", product_id="p1", price=10)
 MEND = "def transform(original, letter):\n    return original + b'}' if original.startswith(b'{') else None\n"
@@ -33,7 +33,7 @@ def write_letters(scope: Scope, count: int) -> None:
             f"bad [{offset}]", b"original %d" % offset if offset % 3 else b"\xff%d" % offset,
         )  # fmt: skip
         producer.produce(scope.topic("dead-letters"), msgspec.json.encode(letter), partition=offset % 4)
-    assert producer.flush(20) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def letters(scope: Scope, command: str, *more: object, code: int = 0) -> str:

@@ -12,7 +12,7 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.brokers import Broker
-from tests.program import until
+from tests.program import PATIENCE, until
 from tests.schemas import documented
 from tests.schemas.published import check_output
 
@@ -45,7 +45,7 @@ def test_the_consumer_acts_on_triggers_and_on_cancellations(
     topic = f"{scope}.triggers"
     broker.create(topic)
     producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": scope})
-    producer.init_transactions(20)
+    producer.init_transactions(PATIENCE)
 
     def send(names: list[str], commit: bool = True) -> None:
         producer.begin_transaction()
@@ -53,7 +53,7 @@ def test_the_consumer_acts_on_triggers_and_on_cancellations(
             record = EXAMPLES[name]
             headers = [(key, value.encode()) for key, value in record["headers"].items()]
             producer.produce(topic, json.dumps(record["value"]), record["key"], headers=headers)
-        producer.commit_transaction(20) if commit else producer.abort_transaction(20)
+        producer.commit_transaction(PATIENCE) if commit else producer.abort_transaction(PATIENCE)
 
     send(["trigger", "trigger-cancelled"])
     if broker.real:

@@ -11,7 +11,7 @@ from rocksdict import Checkpoint, Options, Rdict, WriteOptions
 
 from tests.brokers import EmbeddedBroker
 from tests.flows.engine_flow import LAST
-from tests.program import ROOT
+from tests.program import PATIENCE, ROOT
 
 
 class Engine:
@@ -25,7 +25,7 @@ class Engine:
     def run(self, die: str = "never") -> list[str]:
         self._log.write_text("")
         command = [sys.executable, "-m", "tests.flows.engine_flow", str(self._recovery), str(self._log), die]
-        code = subprocess.run(command, cwd=ROOT, check=False, timeout=60).returncode
+        code = subprocess.run(command, cwd=ROOT, check=False, timeout=PATIENCE).returncode
         assert code == (0 if die == "never" else 9)
         return self._log.read_text().splitlines()
 
@@ -115,5 +115,5 @@ def test_disable_wal_is_a_property_and_works(tmp_path: Path) -> None:
 
 
 def test_the_embedded_broker_makes_topics_of_four_partitions(mock: EmbeddedBroker, scope: str) -> None:
-    about = Producer({"bootstrap.servers": mock.bootstrap}).list_topics(scope, timeout=10).topics[scope]
+    about = Producer({"bootstrap.servers": mock.bootstrap}).list_topics(scope, timeout=PATIENCE).topics[scope]
     assert (about.error, len(about.partitions)) == (None, 4)

@@ -19,7 +19,7 @@ from tests.events import track
 from tests.flows.running import Record, Scope, committed
 from tests.operators.churn.people import examples, shop
 from tests.operators.intent.people import examples as visits
-from tests.program import until
+from tests.program import PATIENCE, until
 
 Maker = Callable[..., Scope]
 
@@ -53,7 +53,7 @@ def tell(scope: Scope, start: int, end: int) -> None:
         producer.produce(
             scope.topic("intent-examples"), msgspec.json.encode(example), example.customer, partition=0
         )
-    assert producer.flush(20) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def learn(scope: Scope, *more: str, code: int = 0) -> str:

@@ -7,7 +7,7 @@ from flows.kafka import KafkaTrouble
 from flows.orderlog import OrderLog, Superseded
 from operators.cuts import Cut, Opened
 from tests.brokers import Broker, RealBroker
-from tests.program import until
+from tests.program import PATIENCE, until
 
 
 def marker(name: str = "playbook") -> Opened:
@@ -129,7 +129,7 @@ def test_what_somebody_else_wrote_is_an_error_that_names_the_record(broker: Brok
     append(begin(broker, scope), 1)
     stranger = Producer({"bootstrap.servers": broker.bootstrap})
     stranger.produce(scope, b"hello", partition=0)
-    assert stranger.flush(10) == 0
+    assert stranger.flush(PATIENCE) == 0
     with pytest.raises(KafkaTrouble, match=f"{scope}/0/2 is not a cut .*only oncue may write there"):
         log_of(broker, scope).read()
 

@@ -24,6 +24,7 @@ from tests.brokers import Broker
 from tests.events import at, consent, stamp, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
+from tests.program import PATIENCE
 
 KINDS = ("products", "prices", "stock", "stores", "content")
 
@@ -49,12 +50,10 @@ def test_the_topics_of_reference_data_have_one_partition_that_is_kept_for_ever(
     scope = scoped(kafka, reference=KINDS)
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
     [found] = admin.describe_configs([ConfigResource("topic", scope.topic("prices"))]).values()
-    settings = {name: entry.value for name, entry in found.result(10).items()}
+    settings = {name: entry.value for name, entry in found.result(PATIENCE).items()}
     assert (settings["cleanup.policy"], settings["retention.ms"]) == ("delete", "-1")
-    assert (
-        len(admin.list_topics(scope.topic("prices"), timeout=10).topics[scope.topic("prices")].partitions)
-        == 1
-    )
+    about = admin.list_topics(scope.topic("prices"), timeout=PATIENCE).topics[scope.topic("prices")]
+    assert len(about.partitions) == 1
 
 
 def test_orders_are_priced_as_of_their_moment_through_a_kill_and_on_a_rebuild(

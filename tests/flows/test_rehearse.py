@@ -29,7 +29,7 @@ def changed(scope: Scope, name: str, *changes: tuple[str, str]) -> Path:
 
 def topics_of(scope: Scope) -> set[str]:
     client = AdminClient({"bootstrap.servers": scope.broker.bootstrap})
-    return {name for name in client.list_topics(timeout=10).topics if name.startswith(scope.name)}
+    return {name for name in client.list_topics(timeout=PATIENCE).topics if name.startswith(scope.name)}
 
 
 def test_it_says_who_and_what_would_have_been_different_and_removes_what_it_made(

@@ -14,7 +14,7 @@ from tests.brokers import Broker, RealBroker
 from tests.events import at, consent, event, track
 from tests.flows.conftest import Maker
 from tests.flows.running import Record, Scope
-from tests.program import Program, until
+from tests.program import PATIENCE, Program, until
 from tests.schemas.published import check_output
 
 STORY = (
@@ -359,7 +359,7 @@ def test_topics_are_created_once_with_their_settings(kafka: RealBroker, scoped: 
     topic = ConfigResource(ConfigResource.Type.TOPIC, scope.topic("moves"))
     topic.set_config("max.message.bytes", "1000")
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
-    admin.alter_configs([topic])[topic].result(10)
+    admin.alter_configs([topic])[topic].result(PATIENCE)
     assert "moves has max.message.bytes=1000; a new one would get 16777216" in scope.ask(*arguments)
     listed = json.loads(scope.ask("topics", "list", "--config", scope.config, "--json"))
     assert {row["topic"] for row in listed} == set(said.split())
@@ -369,7 +369,7 @@ def test_the_demo_shows_every_kind_of_outcome(tmp_path: Path) -> None:
     summary = tmp_path / "demo.json"
     program = Program(tmp_path / "demo.log", "demo", "--speed", 3000, "--json", summary)
     try:
-        assert program.wait(90) == 0, program.said
+        assert program.wait() == 0, program.said
     finally:
         program.end()
     found = json.loads(summary.read_text())

@@ -18,6 +18,7 @@ from tests.brokers import Broker, EmbeddedBroker, RealBroker
 from tests.flows.conftest import Maker
 from tests.flows.running import Scope
 from tests.flows.test_writer import left_open
+from tests.program import PATIENCE
 
 
 def run_of(scope: Scope) -> Run:
@@ -190,7 +191,7 @@ def test_records_of_others_on_an_output_topic_do_no_harm(broker: Broker, scoped:
     scope = scoped(broker)
     stranger = Producer({"bootstrap.servers": broker.bootstrap})
     stranger.produce(scope.topic("control"), b"{}", key=b"end", partition=0)
-    assert stranger.flush(10) == 0
+    assert stranger.flush(PATIENCE) == 0
     sink = built(scope)
     cut(sink, 1)
     sink.snapshot()

@@ -45,16 +45,16 @@ def accounted(scope: Scope) -> dict[str, int]:
 def grow(scope: Scope, count: int) -> None:
     topic = scope.topic("web")
     client = AdminClient({"bootstrap.servers": scope.broker.bootstrap, "log_level": 0})
-    client.create_partitions([NewPartitions(topic, count)])[topic].result(10)
+    client.create_partitions([NewPartitions(topic, count)])[topic].result(PATIENCE)
 
 
 def make_anew(scope: Scope, *values: bytes) -> None:
     topic = scope.topic("web")
     client = AdminClient({"bootstrap.servers": scope.broker.bootstrap, "log_level": 0})
-    client.delete_topics([topic])[topic].result(10)
-    until(lambda: topic not in client.list_topics(timeout=10).topics, "the topic is gone")
+    client.delete_topics([topic])[topic].result(PATIENCE)
+    until(lambda: topic not in client.list_topics(timeout=PATIENCE).topics, "the topic is gone")
     scope.create_topics()
-    until(lambda: topic in client.list_topics(timeout=10).topics, "the topic is there again")
+    until(lambda: topic in client.list_topics(timeout=PATIENCE).topics, "the topic is there again")
     scope._producer = None  # it remembers the old topic
     scope.send(*values)
 

@@ -11,7 +11,7 @@ from flows.writer import Fenced, Outgoing, Writer
 from schemas.topics import LARGEST
 from tests.brokers import Broker, RealBroker
 from tests.flows.running import committed, reader
-from tests.program import until
+from tests.program import PATIENCE, until
 
 
 def out(topic: str, value: bytes, key: str = "k") -> Outgoing:
@@ -35,10 +35,10 @@ def values(broker: Broker, topic: str) -> list[bytes]:
 def left_open(broker: Broker, name: str, topic: str, value: bytes) -> Producer:
     """A transaction of the same name that has begun and does not end."""
     producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": name, "log_level": 0})
-    producer.init_transactions(10)
+    producer.init_transactions(PATIENCE)
     producer.begin_transaction()
     producer.produce(topic, value, partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
     return producer
 
 
@@ -124,7 +124,7 @@ def test_nothing_hangs_after_a_broker_was_killed_right_behind_a_commit(own: Real
     """It may have acknowledged the commit and forgotten it; then the records hold back all that follow."""
     own.create(scope)
     producer = left_open(own, scope, scope, b"perhaps")
-    producer.commit_transaction(10)
+    producer.commit_transaction(PATIENCE)
     own.kill()
     own.restart()
     with writing(own, scope, scope) as writer:
@@ -160,4 +160,4 @@ def test_a_transaction_of_somebody_else_is_an_error_that_names_the_partition(
 
 
 def end_of(client: Consumer, topic: str) -> int:
-    return int(client.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)[1])
+    return int(client.get_watermark_offsets(TopicPartition(topic, 0), timeout=PATIENCE)[1])

@@ -17,6 +17,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.brokers import Broker, EmbeddedBroker, RealBroker
+from tests.program import PATIENCE
 
 COMMITTED, UNCOMMITTED = "read_committed", "read_uncommitted"
 
@@ -25,7 +26,7 @@ def transactional(broker: Broker, name: str) -> Producer:
     """A producer that has taken the name over: whoever held it before is fenced from here on."""
     # A broker that is killed is no news in these tests: no log.
     producer = Producer({"bootstrap.servers": broker.bootstrap, "transactional.id": name, "log_level": 0})
-    producer.init_transactions(10)
+    producer.init_transactions(PATIENCE)
     return producer
 
 
@@ -34,7 +35,7 @@ def write(producer: Producer, topic: str, *values: bytes) -> None:
     producer.begin_transaction()
     for value in values:
         producer.produce(topic, value, partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
 
 
 def consumer(broker: Broker, isolation: str) -> Consumer:
@@ -57,8 +58,8 @@ def read(broker: Broker, topic: str, isolation: str) -> tuple[list[tuple[int, by
     reader.assign([TopicPartition(topic, 0, 0)])
     records: list[tuple[int, bytes | None]] = []
     while True:
-        message = reader.poll(10)
-        assert message is not None, "neither a record nor the end of the partition within 10 s"
+        message = reader.poll(PATIENCE)
+        assert message is not None, "neither a record nor the end of the partition"
         error, offset = message.error(), message.offset()
         assert offset is not None
         if error is not None:
@@ -72,13 +73,13 @@ def latest(broker: Broker, topic: str, isolation: IsolationLevel) -> int:
     admin = AdminClient({"bootstrap.servers": broker.bootstrap})
     wanted = TopicPartition(topic, 0)
     asked = admin.list_offsets({wanted: OffsetSpec.latest()}, isolation_level=isolation)
-    offset: int = asked[wanted].result(timeout=10).offset
+    offset: int = asked[wanted].result(PATIENCE).offset
     return offset
 
 
 def watermark(broker: Broker, topic: str, isolation: str) -> int:
     reader = consumer(broker, isolation)
-    _, high = reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=10)
+    _, high = reader.get_watermark_offsets(TopicPartition(topic, 0), timeout=PATIENCE)
     reader.close()
     return int(high)
 
@@ -93,7 +94,7 @@ def stored_at(broker: Broker, topic: str, timestamp: int) -> tuple[int, int]:
 
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     producer.produce(topic, b"x", partition=0, timestamp=timestamp, on_delivery=delivered)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
     return reports[0]
 
 
@@ -102,7 +103,7 @@ def test_a_partitions_end_event_equals_the_latest_offset(broker: Broker, scope: 
     producer = Producer({"bootstrap.servers": broker.bootstrap})
     for value in (b"a", b"b"):
         producer.produce(scope, value, partition=0)
-    assert producer.flush(10) == 0
+    assert producer.flush(PATIENCE) == 0
     assert read(broker, scope, COMMITTED) == ([(0, b"a"), (1, b"b")], 2)
     assert latest(broker, scope, IsolationLevel.READ_COMMITTED) == 2
     assert watermark(broker, scope, COMMITTED) == 2
@@ -121,7 +122,7 @@ def test_a_commit_takes_an_offset_so_the_end_is_not_the_last_record_plus_one(
     producer = transactional(broker, scope)
     for value in (b"a", b"b"):
         write(producer, scope, value)
-        producer.commit_transaction(10)
+        producer.commit_transaction(PATIENCE)
     assert read(broker, scope, COMMITTED) == ([(0, b"a"), (2, b"b")], 4)
     assert latest(broker, scope, IsolationLevel.READ_COMMITTED) == 4
 
@@ -132,7 +133,7 @@ def test_a_successor_fences_the_producer_of_the_same_name(kafka: RealBroker, sco
     write(old, scope, b"old")
     transactional(kafka, scope)
     with pytest.raises(KafkaException) as raised:
-        old.commit_transaction(10)
+        old.commit_transaction(PATIENCE)
     error = raised.value.args[0]
     assert error.code() == KafkaError._FENCED
     assert error.fatal()
@@ -147,7 +148,7 @@ def test_a_fenced_producer_learns_it_when_it_flushes(kafka: RealBroker, scope: s
     transactional(kafka, scope)
     old.produce(scope, b"late", partition=0)
     with pytest.raises(KafkaException) as raised:
-        old.flush(10)
+        old.flush(PATIENCE)
     assert raised.value.args[0].code() == KafkaError._FENCED
     assert read(kafka, scope, UNCOMMITTED) == ([], 0)
 
@@ -166,7 +167,7 @@ def test_a_delivery_callback_cannot_look_at_the_error_of_a_fenced_producer(
     transactional(kafka, scope)
     old.produce(scope, b"late", partition=0, on_delivery=delivered)
     with pytest.raises(SystemError) as raised:
-        old.flush(10)
+        old.flush(PATIENCE)
     assert isinstance(raised.value.__cause__, KafkaException)
     assert raised.value.__cause__.args[0].code() == KafkaError._FENCED
 
@@ -179,7 +180,7 @@ def test_a_successor_aborts_what_its_predecessor_left_open(kafka: RealBroker, sc
     assert read(kafka, scope, COMMITTED) == ([], 2)
     assert read(kafka, scope, UNCOMMITTED) == ([(0, b"left open")], 2)
     write(successor, scope, b"new")
-    successor.commit_transaction(10)
+    successor.commit_transaction(PATIENCE)
     assert read(kafka, scope, COMMITTED) == ([(2, b"new")], 4)
 
 
@@ -189,14 +190,14 @@ def test_an_open_transaction_holds_the_end_that_a_committed_reader_sees(
     kafka.create(scope)
     producer = transactional(kafka, scope)
     write(producer, scope, b"done")
-    producer.commit_transaction(10)
+    producer.commit_transaction(PATIENCE)
     write(producer, scope, b"open")
     assert latest(kafka, scope, IsolationLevel.READ_COMMITTED) == 2
     assert latest(kafka, scope, IsolationLevel.READ_UNCOMMITTED) == 3
     assert watermark(kafka, scope, COMMITTED) == 2
     assert watermark(kafka, scope, UNCOMMITTED) == 3
     assert read(kafka, scope, COMMITTED) == ([(0, b"done")], 2)
-    producer.abort_transaction(10)
+    producer.abort_transaction(PATIENCE)
     assert latest(kafka, scope, IsolationLevel.READ_COMMITTED) == 4
 
 
@@ -207,7 +208,7 @@ def test_the_cached_watermark_of_a_committed_reader_includes_open_transactions(
     write(transactional(kafka, scope), scope, b"open")
     reader = consumer(kafka, COMMITTED)
     reader.assign([TopicPartition(scope, 0, 0)])
-    end = reader.poll(10)
+    end = reader.poll(PATIENCE)
     assert end is not None
     assert end.offset() == 0
     _, cached = reader.get_watermark_offsets(TopicPartition(scope, 0), cached=True)
@@ -235,10 +236,10 @@ def test_a_visible_commit_survives_the_death_of_the_broker(kafka: RealBroker) ->
         own.create("events")
         producer = transactional(own, "writer")
         write(producer, "events", b"done")
-        producer.commit_transaction(10)
+        producer.commit_transaction(PATIENCE)
         # A commit returns before its marker is written. A lone broker killed in between may forget the
         # marker when it is back, and the transaction stays open until its producer commits another.
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while latest(own, "events", IsolationLevel.READ_COMMITTED) == 0:
             assert time.monotonic() < deadline
         own.kill()
@@ -254,7 +255,7 @@ def test_the_embedded_broker_neither_fences_nor_isolates(mock: EmbeddedBroker, s
     write(old, scope, b"open")
     transactional(mock, scope)
     assert read(mock, scope, COMMITTED) == ([(0, b"open")], 1)
-    old.commit_transaction(10)
+    old.commit_transaction(PATIENCE)
 
 
 def test_the_embedded_broker_reports_no_true_time(mock: EmbeddedBroker, scope: str) -> None:

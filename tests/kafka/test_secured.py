@@ -183,7 +183,7 @@ def test_each_part_does_its_work_with_what_the_page_allows_it(shop: Shop) -> Non
 def committed(broker: SecuredKafkaBroker, group: str, topic: str) -> int:
     """The group's offsets in a topic of two partitions, added up."""
     client = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": group})
-    found = client.committed([TopicPartition(topic, p) for p in range(2)], timeout=10)
+    found = client.committed([TopicPartition(topic, p) for p in range(2)], timeout=PATIENCE)
     client.close()
     return sum(max(0, part.offset) for part in found)
 

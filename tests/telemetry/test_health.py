@@ -12,7 +12,7 @@ from flows.telemetry.views import OrderView
 from flows.timings import Timings
 from operators.cuts import Arrival
 from operators.order import EVENT, INTERNAL_TIME, MOVE, Front
-from tests.program import ROOT
+from tests.program import PATIENCE, ROOT
 
 
 class Ends:
@@ -129,7 +129,7 @@ re.match("(a+)+$", "a" * 60 + "b")
 
 def test_a_native_call_that_never_returns_ends_the_process_and_shows_its_stack() -> None:
     """A hopeless regular expression keeps the interpreter's lock: no thread of Python can look."""
-    ended = subprocess.run([sys.executable, "-c", NATIVE], cwd=ROOT, capture_output=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", NATIVE], cwd=ROOT, capture_output=True, timeout=PATIENCE)
     assert ended.returncode == 1
     assert b"Timeout" in ended.stderr
     assert b"re" in ended.stderr
