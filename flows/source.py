@@ -13,32 +13,26 @@ from confluent_kafka import Consumer, TopicPartition
 
 from flows import kafka, metadata, placing
 from flows import resume as resuming
+from flows.arrivals import Arrivals
 from flows.group import Group
+from flows.idleness import Idleness
 from flows.kafka import KafkaTrouble, Place
 from flows.orderlog import OrderLog, Written
 from flows.pace import Pace
-from flows.probe import Probe
 from flows.resume import Resume
 from flows.routing import BESIDE_SOURCE
 from flows.settings import Run
 from flows.telemetry.views import OrderView
 from flows.telling import telling
 from flows.timings import IDLE
-from operators import headers, reference
 from operators.cuts import Batch, Cut, Opened
-from operators.identifiers import Identifiers
-from operators.order import BAD, COMMAND, EVENT, INTERNAL_TIME, MODEL, MOVE, REFERENCE, Front
-from schemas import topics
+from operators.order import COMMAND, INTERNAL_TIME, Front
 from state.points import SEQUENCE, Points
 
 HELD_EVENTS = 200_000  # prefetched events over all partitions, beyond which fast partitions are paused
 MOST_POLLS = 10  # of 1,000 records each, in one turn
 OUTAGE = 2.0  # seconds without an acknowledgement after which the broker counts as having been away
 LONG_REPEAT = 2_000  # cuts
-SLACK = 100  # ms of event time that a partition may lag before it is asked about
-MOVES = f".{topics.OUTPUTS[topics.MOVES].name}"
-PROBE_EVERY = 0.05  # seconds between questions for proof of idleness
-
 
 _json = msgspec.json.Decoder()
 
@@ -73,7 +67,6 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         engine, self._times = run.playbook.engine, run.playbook.times
         self._cut_events = engine.cut_events
         self._follow = engine.idle == "follow"
-        self._identifiers = Identifiers(run.playbook.policies, run.playbook.region)
         self._waking = metadata.waking(run.brokers)
         self._channels = self._reader()
         self._internals = kafka.consumer(run.brokers, f"oncue-{run.space}-internal", **self._waking)
@@ -87,20 +80,18 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._places: list[Place] = inputs + internals
         self._names = [kafka.show(place) for place in self._places]
         self._index = {place: index for index, place in enumerate(self._places)}
-        self._kinds = [run.kinds[topic] for topic, _ in inputs if topic in run.kinds]
+        kinds = [run.kinds[topic] for topic, _ in inputs if topic in run.kinds]
         named = {topic for topic, _ in self._places} - self._unnamed() | {run.order}
         self._ids = metadata.identities(run.brokers, sorted(named))
         growing = Counter(topic for topic, _ in inputs) if run.plan is None else {}
         self._watch = metadata.Watch(run.brokers, growing, self._ids, self._times.refresh / 1000)
-        self._front = Front(len(inputs), len(internals), self._times.alignment, len(self._kinds))
+        self._front = Front(len(inputs), len(internals), self._times.alignment, len(kinds))
+        self._arrivals = Arrivals(run, self._front, self._places, self._channels, kinds)
         self._paused: set[int] = set()
         self._limit = max(1000, HELD_EVENTS // len(inputs))
-        self._probe = Probe(run.brokers, inputs)
         self._pace = Pace(self._times.epoch / 1000)
         self._pending: Cut | None = None
-        self._last_cut = self._last_probe = time.monotonic()
-        self._probed_time = -1
-        self._trust_from = 0.0
+        self._last_cut = time.monotonic()
         self._blocked = False
         self._needed: dict[int, int] | None = None  # how far the partitions must arrive for the next cut
         self._settled = 0  # the cut up to which everything is known to be durable
@@ -108,9 +99,8 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._repeated = resume.repeated if resume else -1
         self._round = resume.round if resume else 0
         self._busy = False  # whether a turn found anything
-        self._traces = run.watching.traces
-        self._followed: dict[tuple[int, int], tuple[str, int]] = {}  # (index, offset) -> context, since (ns)
         self._open(resume)
+        self._idleness = Idleness(run, self._front, self._log, inputs)
         self._view = OrderView(
             self._front, self._places, self._channels, self._internals, self._pace, run.telemetry.within
         )
@@ -230,7 +220,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
                 self._poll()
                 return []
             if self._log.latency > OUTAGE:
-                self._distrust()
+                self._idleness.distrust()
             self._run.watching.figures.observe("oncue.order.latency", now - self._view.appended_at)
             return [self._release(self._pending, self._log.confirm())]
         if self._run.stop.is_set():
@@ -250,7 +240,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
 
     def _propose(self, now: float) -> Cut | None:
         """The next cut, when it is time for one."""
-        self._prove(now)
+        self._idleness.prove(now, self._last_cut)
         front = self._front
         waited = now - self._last_cut
         if (
@@ -353,8 +343,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         batch = self._front.release(cut, self._log.incarnation, self._names)
         self._view.appended_at = 0.0
         self._view.took(batch.events)
-        if self._followed:
-            batch.traces = self._note(cut)
+        followed = self._arrivals.followed(cut)
+        if followed is not None:
+            batch.traces = followed
         self._pace.count += len(batch.events)
         self._run.timings.count("events", len(batch.events))
         self._run.timings.count("cuts", 1)
@@ -391,64 +382,9 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
             self._hold_back(needed or {})
 
     def _take(self, messages: list[kafka.Record]) -> None:
-        front, index, identifiers = self._front, self._index, self._identifiers
-        inputs, newest, read = front.inputs, front.newest, headers.read
-        leading = front.leading
-        traces = self._traces
         if messages:
             self._busy = True
-        for message in messages:
-            if message.error() is not None:
-                self._trouble(message)
-                continue
-            i = index[message.topic(), message.partition()]
-            offset, raw, arrived = message.offset(), message.value() or b"", message.timestamp()[1]
-            if traces is not None and (given := message.headers()) and (context := traces.incoming(given)):
-                self._followed[i, offset] = context, traces.now()
-            if i < inputs:
-                try:
-                    if i >= leading:
-                        at, keys = read(raw, arrived, identifiers)
-                        front.add((at, i, offset, EVENT, arrived, keys, raw))
-                    else:
-                        version = reference.read(self._kinds[i], message.value(), message.key(), arrived)
-                        front.add((version.came, i, offset, REFERENCE, arrived, version, b""))
-                except headers.BadHeader as bad:
-                    front.add((newest[i], i, offset, BAD, arrived, (bad.reason, bad.detail), raw))
-            elif self._places[i][0].endswith(MOVES):
-                front.add((INTERNAL_TIME, i, offset, MOVE, arrived, None, raw))
-            elif self._places[i][0] == self._run.models:
-                front.add((INTERNAL_TIME, i, offset, MODEL, arrived, None, raw))
-            else:
-                name = (message.key() or b"").decode(errors="replace")
-                front.add((INTERNAL_TIME, i, offset, COMMAND, arrived, name, raw))
-
-    def _note(self, cut: Cut) -> dict[str, str]:
-        """What the cut holds of the events that are followed: place -> context."""
-        found: dict[str, str] = {}
-        traces = self._traces
-        assert traces is not None
-        for (i, offset), (context, since) in list(self._followed.items()):
-            if offset < cut.ends.get(i, 0):
-                del self._followed[i, offset]
-                topic, partition = self._places[i]
-                mine = traces.received(topic, partition, offset, cut.number, context, since)
-                if mine:
-                    found[f"{topic}/{partition}/{offset}"] = mine
-        return found
-
-    def _trouble(self, message: kafka.Record) -> None:
-        error = message.error()
-        place = (message.topic(), message.partition())
-        if kafka.is_end(error):
-            self._front.read_up_to(self._index[place], message.offset())
-        elif kafka.gone(error):
-            at = self._front.arrived_to[self._index[place]]
-            low, high = kafka.bounds(self._channels, place)
-            resuming.over_the_gap(self._run.on_gap, place, at, False, low, high)
-            raise KafkaTrouble(f"{kafka.show(place)}: start again to go on with --on-gap {self._run.on_gap}")
-        elif not kafka.passing(error):
-            raise KafkaTrouble(f"cannot read {kafka.show(place)}: {error.str()}")
+            self._arrivals.take(messages)
 
     def _hold_back(self, needed: dict[int, int]) -> None:
         """Pause partitions that run far ahead of the others, resume them when they are needed."""
@@ -462,37 +398,6 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         if near:
             self._channels.resume([TopicPartition(*self._places[i]) for i in near])
         self._paused = (self._paused | far) - near
-
-    # --- idleness -----------------------------------------------------------------------------------------
-
-    def _distrust(self) -> None:
-        """The broker was away. Producers come back one after the other with what they kept meanwhile, so
-        for a while an empty partition proves nothing."""
-        self._trust_from = time.monotonic() + self._times.settle / 1000
-
-    def _prove(self, now: float) -> None:
-        """Ask the broker about partitions that say nothing while others, or time itself, went on."""
-        front = self._front
-        for answer in self._probe.answers():
-            if answer.end <= front.reached[answer.partition]:
-                front.proven_idle(answer.partition, answer.until)
-        if self._probe.failed:
-            self._probe.failed = False
-            self._distrust()
-        if self._probe.busy or now - self._last_probe < PROBE_EVERY or now < self._trust_from:
-            return
-        until, indexes = front.latest(), front.laggards(SLACK)
-        if self._follow and not front.held and now - self._last_cut >= self._times.heartbeat / 2000:
-            broker_time = self._log.broker_time - self._times.idle_delay
-            if broker_time > max(until, self._probed_time):
-                until, indexes = broker_time, list(range(front.inputs))
-                self._probed_time = broker_time
-        unreported = [i for i in range(front.inputs) if front.newest[i] < 0 and front.idle_until[i] < 0]
-        if unreported:
-            indexes, until = sorted({*indexes, *unreported}), max(until, 0)
-        if indexes:
-            self._last_probe = now
-            self._probe.ask(indexes, until)
 
 
 FETCH: dict[str, Any] = {
