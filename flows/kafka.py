@@ -215,8 +215,12 @@ def show(place: Place) -> str:
 
 
 def take(client: Consumer, most: int, wait: float = 0.1) -> list[Record]:
-    """Up to `most` records and partition events, waiting at most `wait` seconds for the first."""
-    return list(client.consume(most, wait))
+    """Up to `most` records and partition events, waiting at most `wait` seconds for the first. (`consume`
+    would wait until there are `most`.)"""
+    if not wait:
+        return list(client.consume(most, 0))
+    first = client.poll(wait)
+    return [] if first is None else [first, *client.consume(most - 1, 0)]
 
 
 def outputs(names: dict[int, str], count: int) -> list[dict[int, Place]]:

@@ -1,7 +1,8 @@
 """Event-time timers: one alarm per customer, fired in (due, customer) order as the watermark passes.
 
 Only alarms due before a horizon are in memory; the rest stay in the store and are read when the
-watermark comes near, so opening a shard does not depend on how many customers it has.
+watermark comes near, not too many at once: so opening a shard does not depend on how many customers it has,
+nor on how many of them have something due soon.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ from collections.abc import Callable, Iterable
 Alarm = tuple[int, str]
 Scan = Callable[[int, int], Iterable[Alarm]]
 
-SPAN = 600_000
+SPAN = 600_000  # ms that the horizon is ahead of the watermark, if not too much is due until then
+MOST_READ = 2_000  # alarms at once; of the last one's moment all
 
 
 class Timers:
     """Alarms of a shard.
 
-    `scan(low, high)` gives the stored alarms with low <= due < high. `changes` is what has to be
-    written to the store: alarm -> True (put) or False (delete); the store empties it.
+    `scan(low, high)` gives the stored alarms with low <= due < high, in their order. `changes` is what has
+    to be written to the store: alarm -> True (put) or False (delete); the store empties it.
 
     >>> timers = Timers(lambda low, high: [])
     >>> timers.set("c-1", -1, 50); timers.set("c-1", 50, 70)
@@ -55,15 +57,18 @@ class Timers:
 
     def due(self, watermark: int, budget: int) -> list[str]:
         """Customers whose alarm is due, at most `budget`; the rest follow with the next cut."""
-        if watermark >= self._horizon:
-            self._extend(watermark + SPAN)
         found: list[str] = []
         heap = self._heap
-        while heap and heap[0][0] <= watermark and len(found) < budget:
-            alarm = heapq.heappop(heap)
-            if alarm in self._live:
-                self._live.discard(alarm)
-                found.append(alarm[1])
+        while len(found) < budget:
+            if heap and heap[0][0] <= watermark:
+                alarm = heapq.heappop(heap)
+                if alarm in self._live:
+                    self._live.discard(alarm)
+                    found.append(alarm[1])
+            elif self._horizon <= watermark:
+                self._extend(watermark + SPAN)
+            else:
+                break
         return found
 
     def _add(self, alarm: Alarm) -> None:
@@ -72,8 +77,13 @@ class Timers:
             heapq.heappush(self._heap, alarm)
 
     def _extend(self, horizon: int) -> None:
-        low = max(self._horizon, 0)
-        for alarm in self._scan(low, horizon):
+        """Read on, up to `horizon` or as far as one reading goes."""
+        low = last = max(self._horizon, 0)
+        for count, alarm in enumerate(self._scan(low, horizon)):
+            if count >= MOST_READ and alarm[0] > last:
+                horizon = alarm[0]
+                break
+            last = alarm[0]
             if self.changes.get(alarm, True):
                 self._add(alarm)
         for alarm, there in self.changes.items():

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from operators.timers import SPAN, Alarm, Timers
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operators.timers import MOST_READ, SPAN, Alarm, Timers
+from tests.properties.logs import law
 
 
 def timers(stored: list[Alarm] | None = None) -> Timers:
@@ -56,6 +63,60 @@ def test_stored_alarms_are_read_when_their_time_comes_near_and_not_before() -> N
     assert mine.due(20, 100) == []
     assert asked == [(0, 10 + SPAN)]
     assert mine.due(3 * SPAN, 100) == ["c2"]
+
+
+def test_of_very_many_that_are_due_soon_no_more_are_read_than_must_be() -> None:
+    read: list[Alarm] = []
+    many = [(n // 2, f"c{n}") for n in range(3 * MOST_READ)]
+
+    def scan(low: int, high: int) -> Iterator[Alarm]:
+        for alarm in many:
+            if low <= alarm[0] < high:
+                read.append(alarm)
+                yield alarm
+
+    mine = Timers(scan)
+    assert mine.due(0, 100) == ["c0", "c1"]
+    assert len(read) <= MOST_READ + 1
+    mine.set("early", -1, 1)
+    mine.set("late", -1, MOST_READ)
+    assert mine.due(1, 100) == ["c2", "c3", "early"]
+    rest = mine.due(2 * MOST_READ, 4 * MOST_READ)
+    assert rest == [id for _, id in sorted([*many[4:], (MOST_READ, "late")])]
+
+
+@law
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 5)), max_size=30),
+    st.lists(st.tuples(st.integers(0, 5), st.integers(-1, 60), st.integers(0, 20)), max_size=20),
+    st.integers(1, 4),
+)
+def test_alarms_go_off_alike_however_many_are_read_at_once(
+    stored: list[tuple[int, int]], steps: list[tuple[int, int, int]], most: int
+) -> None:
+    """Each step sets somebody's alarm, then the watermark goes on."""
+    alarms = dict(sorted({id: due for due, id in stored}.items()))
+    found = []
+    for size in (most, MOST_READ):
+        kept = {(due, f"c{id}") for id, due in alarms.items()}
+        mine = Timers(lambda low, high, kept=kept: [it for it in sorted(kept) if low <= it[0] < high])
+        now, fired, has = 0, [], {f"c{id}": due for id, due in alarms.items()}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("operators.timers.MOST_READ", size)
+            for id, due, further in steps:
+                who = f"c{id}"
+                mine.set(who, has.get(who, -1), due)
+                has[who] = due
+                now += further
+                for customer in mine.due(now, 3):
+                    fired.append((now, customer))
+                    mine.set(customer, has[customer], -1)
+                    has[customer] = -1
+                for alarm, there in mine.changes.items():
+                    (kept.add if there else kept.discard)(alarm)
+                mine.changes.clear()
+        found.append(fired)
+    assert found[0] == found[1]
 
 
 def test_what_changed_is_there_for_the_store() -> None:
