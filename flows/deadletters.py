@@ -110,7 +110,7 @@ def replay(book: Playbook, brokers: str, which: Which, transform: Transform | No
         },
     )
     try:
-        producer.init_transactions(30)
+        kafka.open_transactions(producer, 30)
         done = _replayed(book, brokers)
         sent = left_out = 0
         letters = (letter for letter, _ in _letters(book, brokers, which, "replaying"))

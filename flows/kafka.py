@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -70,6 +71,14 @@ def producer(brokers: str, **more: Any) -> Producer:
             **more,
         },
     )
+
+
+def open_transactions(client: Producer, timeout: float) -> None:
+    """`init_transactions` of a client that is connected: one that asks for its coordinator before, asks again
+    half a second later (measured: .51 s, against .06 s that include the wait). Raises KafkaException."""
+    with suppress(KafkaException):  # what is wrong, the next line says
+        client.list_topics(timeout=SOON)
+    client.init_transactions(timeout)
 
 
 def admin(brokers: str) -> AdminClient:

@@ -65,7 +65,7 @@ class Writer:
             },
         )
         try:
-            self._producer.init_transactions(60)
+            kafka.open_transactions(self._producer, 60)
         except KafkaException as error:
             kind = Interrupted if kafka.passing(error.args[0]) else KafkaTrouble
             raise kind(
