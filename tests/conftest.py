@@ -38,9 +38,10 @@ def kafka() -> Iterator[RealBroker]:
         yield broker
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mock() -> Iterator[EmbeddedBroker]:
-    """The embedded broker, shared by the session."""
+    """The embedded broker, shared by a module. It draws producer ids from 900,000 by lot; among the hundreds
+    of producers of a whole session two get the same now and then, and one of them fails."""
     with EmbeddedBroker() as broker:
         yield broker
 
