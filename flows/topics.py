@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 
 from confluent_kafka import KafkaError, KafkaException
@@ -68,7 +69,24 @@ def make(new: list[NewTopic], brokers: str, replication: int = -1) -> list[str]:
                 wrong.append(f"{name}: {error.args[0].str()}")
     if wrong:
         raise KafkaTrouble(f"cannot make topics on {brokers}: {'; '.join(wrong)}")
+    _await(admin, brokers, made)
     return made
+
+
+def _await(admin: AdminClient, brokers: str, names: list[str]) -> None:
+    """A topic is made when the controller has it; the brokers that clients ask hear of it a moment later."""
+    until = time.monotonic() + SOON
+    while True:
+        known = _cluster(admin, brokers).topics
+        late = [name for name in names if name not in known or known[name].error is not None]
+        if not late:
+            return
+        if time.monotonic() > until:
+            raise KafkaTrouble(
+                f"{', '.join(late)}: made on {brokers}, but not there after {SOON:.0f} s. Try again when "
+                "the cluster has settled; what is there is left as it is"
+            )
+        time.sleep(0.05)
 
 
 def remove(names: list[str], brokers: str) -> dict[str, str]:
