@@ -11,7 +11,7 @@ import typer
 
 from flows import balance, checking, lookup, pastcmd, timeline
 from flows.ending import TROUBLE
-from flows.options import Brokers, Config, Json, State, load
+from flows.options import Brokers, Config, Json, Scope, State, load
 from flows.past import Remembered
 
 
@@ -37,7 +37,7 @@ def check(files: Annotated[list[Path], typer.Argument(metavar="FILE...")], as_js
 def customer(
     key: Annotated[str, typer.Argument(help="Any identifier, such as an e-mail, or a customer id.")],
     state: State,
-    scope: Annotated[str | None, typer.Option(help="Which scope, where there are several.")] = None,
+    scope: Scope = None,
     brokers: Annotated[
         str | None, typer.Option(help="Kafka, HOST:PORT: the timeline then has triggers and decisions.")
     ] = None,

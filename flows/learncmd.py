@@ -12,19 +12,16 @@ import typer
 
 from flows.ending import explain
 from flows.kafka import KafkaTrouble
+from flows.options import Brokers, Config, State, load
 from flows.telemetry import log
 from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
 from flows.telemetry.settings import BadTelemetry, settings
-from operators import playbook
 from operators.hints import near
 from operators.playbook import Playbook
 from operators.subjects import FORMS
 from schemas.churn import Command, Model
 from state.errors import StateError
 
-Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
-Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]
-State = Annotated[Path, typer.Option("--state", help="State directory.")]
 About = Annotated[
     str | None, typer.Option("--subject", help="What is foretold: churn or intent, if there are both.")
 ]
@@ -58,7 +55,7 @@ def register(app: typer.Typer) -> None:
         from operators.churn.published import Incompatible
 
         telemetry = settings(telemetry_port, telemetry_host, ready_within, stuck_after, log_format)
-        book = _book(config)
+        book = load(config)
         log.use(log_format, **{"oncue.scope": book.scope})
         run = learning.prepare(book, brokers, state, _meant(book, subject), once, anew, telemetry)
         signal.signal(signal.SIGTERM, lambda *_: run.stop.set())
@@ -80,7 +77,7 @@ def register(app: typer.Typer) -> None:
         """The models that are kept of each subject, the one that serves last."""
         from flows.models import kept
 
-        book = _book(config)
+        book = load(config)
         for name in _meant(book, subject):
             for model in kept(book.scope, name, brokers):
                 figures = model.figures
@@ -101,7 +98,7 @@ def register(app: typer.Typer) -> None:
         """One model in full, as JSON."""
         from flows.models import chosen
 
-        book = _book(config)
+        book = load(config)
         model = chosen(book.scope, _one(book, subject), brokers, version)
         print(msgspec.json.format(msgspec.json.encode(model), indent=2).decode())
 
@@ -116,7 +113,7 @@ def register(app: typer.Typer) -> None:
         from flows.models import reports
         from operators.churn.report import page
 
-        book = _book(config)
+        book = load(config)
         name = _one(book, subject)
         found = reports(book.scope, name, brokers)
         words = book.foretold[name].definition.words
@@ -128,7 +125,7 @@ def register(app: typer.Typer) -> None:
         """Make a contestant the champion."""
         from flows.models import send
 
-        book = _book(config)
+        book = load(config)
         name = _one(book, subject)
         there = (*book.foretold[name].contestants, "rule")
         if contestant not in there:
@@ -140,14 +137,10 @@ def register(app: typer.Typer) -> None:
         """Serve a model again as it was, and no other until you promote."""
         from flows.models import chosen, send
 
-        book = _book(config)
+        book = load(config)
         name = _one(book, subject)
         model: Model = chosen(book.scope, name, brokers, version)
         send(book.scope, name, brokers, Command("rollback", version=model.version))
-
-
-def _book(config: Path) -> Playbook:
-    return playbook.load(config.read_text(), str(config))
 
 
 def _meant(book: Playbook, subject: str | None) -> list[str]:

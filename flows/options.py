@@ -14,7 +14,9 @@ from operators.playbook import Playbook
 Brokers = Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")]
 Config = Annotated[Path, typer.Option("--config", help="The playbook (YAML).")]
 Json = Annotated[bool, typer.Option("--json", help="Plain JSON.")]
+Scope = Annotated[str | None, typer.Option(help="Which scope, where there are several.")]
 State = Annotated[Path, typer.Option("--state", help="State directory.")]
+Workers = Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")]
 
 
 def load(file: Path | None) -> Playbook:

@@ -11,6 +11,7 @@ import typer
 from flows import export as exporting
 from flows.export import BadExport
 from flows.lookup import scope_of
+from flows.options import Json, Scope
 from flows.past import Remembered, Row
 from flows.progress import Progress
 
@@ -26,8 +27,8 @@ def export(
     at: Annotated[str, typer.Option(help="Moments: 2026-03-01, or from/to/every; several with commas.")],
     out: Annotated[Path, typer.Option(help="FILE.jsonl, FILE.csv or FILE.parquet.")],
     features: Annotated[str | None, typer.Option(help="Names with commas; all when left out.")] = None,
-    scope: Annotated[str | None, typer.Option(help="Which scope, where there are several.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Plain JSON.")] = False,
+    scope: Scope = None,
+    as_json: Json = False,
 ) -> None:
     """Write every customer's features as they were at the moments asked for, from history."""
     moments = exporting.times(at)

@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from flows import rehearse as rehearsing
+from flows.options import Brokers, Workers
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.rehearse import Asked, BadRehearsal
 from operators import rehearsalpage
@@ -21,13 +22,13 @@ def register(app: typer.Typer) -> None:
 def rehearse(
     new: Annotated[Path, typer.Argument(metavar="NEW.yaml", help="The playbook that is to go live.")],
     against: Annotated[Path, typer.Option("--against", metavar="OLD.yaml", help="The one that is live.")],
-    brokers: Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")],
+    brokers: Brokers,
     begin: Annotated[str, typer.Option("--from", help=f"{BEGINNING}, or {FORMS}.")] = BEGINNING,
     end: Annotated[str, typer.Option("--to", help=f"{NOW}, or the same forms; not included.")] = NOW,
     json: Annotated[Path | None, typer.Option("--json", help="Write all figures and examples here.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write them here as a page to look at.")] = None,
     examples: Annotated[int, typer.Option(min=0, metavar="N", help="How many of each rule and kind.")] = 5,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = 1,
+    workers: Workers = 1,
     state: Annotated[
         Path | None, typer.Option("--state", help="Where to keep state meanwhile; else temporary files.")
     ] = None,

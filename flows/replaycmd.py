@@ -15,6 +15,7 @@ from flows import estimate as estimating
 from flows import handover, selection, sink
 from flows import replay as replaying
 from flows.ending import STOPPED
+from flows.options import Brokers, Config, Workers, load
 from flows.plan import EVENT_TIME, LIVE, PUBLISHED
 from flows.ranges import BEGINNING, FORMS, NOW
 from flows.replay import SHADOW, Asked
@@ -22,7 +23,6 @@ from flows.settings import Run
 from flows.telemetry import log
 from flows.telemetry.options import LogFormat, ReadyWithin, StuckAfter, TelemetryHost, TelemetryPort
 from flows.telemetry.settings import settings
-from operators import playbook
 from schemas import topics
 
 
@@ -32,8 +32,8 @@ def register(app: typer.Typer) -> None:
 
 
 def replay(
-    config: Annotated[Path, typer.Option("--config", help="The playbook (YAML).")],
-    brokers: Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")],
+    config: Config,
+    brokers: Brokers,
     state: Annotated[Path, typer.Option("--state", help="A directory of its own for this replay.")],
     begin: Annotated[str, typer.Option("--from", help=f"{BEGINNING}, or {FORMS}.")] = BEGINNING,
     end: Annotated[str, typer.Option("--to", help=f"{NOW}, or the same forms; not included.")] = NOW,
@@ -74,7 +74,7 @@ def replay(
     rate: Annotated[
         int, typer.Option(min=0, metavar="N", help="Events a second at most; 0: as fast as it goes.")
     ] = 0,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = 1,
+    workers: Workers = 1,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="At the end list what the live run decided differently, and why."),
@@ -130,7 +130,7 @@ def replay(
 
 
 def _estimate(asked: Asked, as_json: bool) -> None:
-    book = playbook.load(asked.config.read_text(), str(asked.config))
+    book = load(asked.config)
     replaying.models(asked, book)
     found = estimating.estimate(book, asked.brokers, replaying.plan(asked, book))
     if as_json:
@@ -158,7 +158,7 @@ def _megabytes(count: int) -> str:
 
 
 def promote(
-    brokers: Annotated[str, typer.Option("--brokers", help="Kafka bootstrap address, HOST:PORT.")],
+    brokers: Brokers,
     live: Annotated[Path, typer.Option("--live", help="The state directory of the live run.")],
     new: Annotated[
         Path | None, typer.Argument(metavar="NEWDIR", help="The state of a replay that has ended.")

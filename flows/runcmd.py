@@ -9,7 +9,7 @@ import typer
 from flows import again, start
 from flows import copies as copying
 from flows.ending import AGAIN, INTERRUPTED
-from flows.options import Brokers, Config, State
+from flows.options import Brokers, Config, State, Workers
 from flows.peers import parse as parse_peers
 from flows.supervise import supervise
 from flows.telemetry import log
@@ -25,7 +25,7 @@ def run(
     config: Config,
     brokers: Brokers,
     state: State,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes on this machine.")] = 1,
+    workers: Workers = 1,
     on_gap: Annotated[str, typer.Option(help="Trimmed input: stop, earliest or latest.")] = "stop",
     peers: Annotated[
         str | None,

@@ -16,6 +16,7 @@ import typer
 from flows import plan as planning
 from flows import start
 from flows.lookup import scope_of
+from flows.options import Scope, State
 from schemas import durations
 from state import backup as copying
 from state import verify as checking
@@ -23,8 +24,6 @@ from state.directory import Directory
 from state.errors import StateError
 from state.place import Place
 
-State = Annotated[Path, typer.Option("--state", help="State directory.")]
-Scope = Annotated[str | None, typer.Option(help="Which scope, where there are several.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, no progress.")]
 
 state = typer.Typer(no_args_is_help=True, help="Check and mend a state directory.")

@@ -28,11 +28,7 @@ from schemas.inbound import ConsentUpdated
 
 
 class Records(Protocol):
-    """The shard's customers: a dict in tests, RocksDB behind a cache in a worker."""
-
-    def get(self, id: str, /) -> Record | None: ...
-    def stored(self, id: str, /) -> Record | None:
-        """As it was written back last."""
+    """Where records go."""
 
     def touch(self, record: Record, /) -> None:
         """The record is new or changed; it has to be written."""
@@ -159,8 +155,7 @@ class CustomerFold:
             queue.waiting = 0
             self._absorb(record, number, payload, queue.decided, queue.at, armed=False)
             self._drain(record, queue, before, watermark)
-            if self.playbook.later:
-                self.hide(before)
+            self.hide(before)
         elif any(op[0] == EXPECT and op[2] == number for op, _, _ in queue.held):
             queue.early[number] = payload
             self._records.touch(record)
@@ -193,8 +188,7 @@ class CustomerFold:
         held, queue.held = queue.held, []
         cuts, queue.cuts = queue.cuts, []
         for done, (op, low, high) in enumerate(held, 1):
-            if self.playbook.later:
-                self.hide(low)
+            self.hide(low)
             self._fire_before(record, low, low, low)
             if op[0] == EVENT:
                 self.tally.row(op[3])["held"] -= 1
@@ -206,8 +200,7 @@ class CustomerFold:
             if queue.waiting:
                 queue.held, queue.cuts = held[done:], cuts[done:]
                 return
-        if self.playbook.later:
-            self.hide(before)
+        self.hide(before)
         self._fire_before(record, before, before, before)
         if not queue.early:
             record.drop("queue")
@@ -215,7 +208,7 @@ class CustomerFold:
     # --- an event ------------------------------------------------------------------------------------
 
     def event(self, record: Record, op: Operation, before: int, watermark: int, row: dict[str, int]) -> None:
-        completed = len(op) > 8  # it was held, see `_operate`
+        completed = len(op) > 8  # it was held, see `operate`
         _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
             message, form, values, signs, consent, addresses, news = self.reader.read(

@@ -6,7 +6,7 @@ Operations are those of `operators/operations.py`; what one of them does is in `
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable
-from typing import Any
+from typing import Any, Protocol
 
 from operators import effects
 from operators.churn.published import Incompatible
@@ -43,11 +43,16 @@ from schemas import topics
 TIMERS_PER_CUT = 5_000
 
 
-class _Scratch(dict[str, Record]):
-    """Records of an attempt, which nobody writes."""
+class Kept(Records, Protocol):
+    """The shard's customers: a dict in tests, RocksDB behind a cache in a worker."""
 
+    def get(self, id: str, /) -> Record | None: ...
     def stored(self, id: str, /) -> Record | None:
-        raise NotImplementedError
+        """As it was written back last."""
+
+
+class Scratch(dict[str, Record]):
+    """Records that nobody writes."""
 
     def touch(self, record: Record, /) -> None:
         self[record.id] = record
@@ -72,7 +77,7 @@ class Customers:
         self,
         playbook: Playbook,
         shard: int,
-        records_: Records,
+        records_: Kept,
         timers: Timers,
         known: Table,
         counts: Counts | None = None,
@@ -225,8 +230,7 @@ class Customers:
             if counts is not None:
                 self.tally.restore(counts)
             record = self._again(id, earlier, now)
-            if self.playbook.later:
-                fold.hide(pack.before)
+            fold.hide(pack.before)
             try:
                 fold.operate(record, op, pack.before, pack.watermark)
                 return
@@ -238,7 +242,7 @@ class Customers:
     def _again(self, id: str, earlier: list[Done], now: list[Done]) -> Record:
         """The customer's record, made in its place from what is stored, by what was done `earlier` and in
         the cut that is `now` worked on."""
-        found = _Scratch()
+        found = Scratch()
         stored = self._records.stored(id)
         if stored is not None:
             found[id] = stored
@@ -253,7 +257,7 @@ class Customers:
             self._timers.reset(id, -1)
         return found.get(id) or Record(id)
 
-    def _on_the_side(self, id: str, found: _Scratch, done: list[list[Done]]) -> dict[str, Effect]:
+    def _on_the_side(self, id: str, found: Scratch, done: list[list[Done]]) -> dict[str, Effect]:
         """Do all of `done` again to the record of `id` in `found`, and nothing else. What comes of it is lost
         but for the profiles of the last of `done`."""
         reference = Reference(self._journal.known(self._known))

@@ -24,7 +24,7 @@ _ARITHMETIC = (
     ast.Expression, ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Name, ast.Load, ast.Constant,
 )  # fmt: skip
 _DIVIDE = (ast.Div, ast.FloorDiv, ast.Mod)
-Told = Callable[[Callable[[str], Any]], Any]
+_Run = Callable[[Callable[[str], Any]], Any]
 
 
 class Expression:
@@ -86,11 +86,11 @@ class Expression:
             return None
 
 
-def _compiled(body: ast.expr) -> Told:
+def _compiled(body: ast.expr) -> _Run:
     """A function of `facts.get`: that costs half of an eval over the facts, and what is missing is None."""
     takes = ast.arguments([], [ast.arg("get")], None, [], [], None, [])
     code = ast.fix_missing_locations(ast.Expression(ast.Lambda(takes, _Looked().visit(body))))
-    found: Told = eval(compile(code, "<condition>", "eval"), {"__builtins__": {}})
+    found: _Run = eval(compile(code, "<condition>", "eval"), {"__builtins__": {}})
     return found
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from operators import records
-from operators.customers import Customers
+from operators.customers import Customers, Scratch
 from operators.events import Reader, Reading
 from operators.history import Happened
 from operators.intents import Intents, alarm_of
@@ -26,7 +26,7 @@ from operators.served import Taken
 from operators.timers import Timers
 
 
-class _Alone(dict[str, Record]):
+class _Alone(Scratch):
     """The records of a shard with one customer at a time."""
 
     def begin(self, record: Record) -> None:
@@ -36,12 +36,6 @@ class _Alone(dict[str, Record]):
 
     def stored(self, id: str, /) -> Record | None:
         return records.decode(id, self._start)
-
-    def touch(self, record: Record, /) -> None:
-        self[record.id] = record
-
-    def drop(self, id: str, /) -> None:
-        self.pop(id, None)
 
 
 class Rebuilder:
