@@ -262,7 +262,7 @@ class CustomerFold:
         if news and self._foresight is not None:
             self._foresight.event(intents, record, core, news, at, message, before)
         if core.alarms or alarm >= 0:
-            self._rearm(record, alarm)
+            self._rearm(record, core, alarm)
         row["accepted"] += 1
         if known is dedupe.OTHER:
             row["conflicting"] += 1
@@ -310,7 +310,7 @@ class CustomerFold:
                 self._decide_due(record, core, due - 1, watermark)  # it may need the score of then
                 scores.due(self.intents, record, core, due, watermark)
         self._decide_due(record, core, limit, watermark)
-        self._rearm(record, alarm, was_set)
+        self._rearm(record, core, alarm, was_set)
         self._records.touch(record)
 
     def _decide_due(self, record: Record, core: Core, limit: int, watermark: int) -> None:
@@ -326,8 +326,8 @@ class CustomerFold:
             except Exception as error:
                 self.effects.append(effects.dead_part(record.id, "profile", due_profile, arrived, error, b""))
 
-    def _rearm(self, record: Record, old: int, was_set: bool = True) -> None:
-        new = alarm_of(record.part("core"))
+    def _rearm(self, record: Record, core: Core, old: int, was_set: bool = True) -> None:
+        new = alarm_of(core)
         if new != old or not was_set:
             self._timers.set(record.id, old, new)
 

@@ -7,7 +7,7 @@ what it was set for has been taken away or begun again, and is then set anew whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from operators import effects, patterns, told
@@ -39,9 +39,6 @@ class Intents:
             subject: tuple(rule for rule in playbook.rules.values() if told.OF.get(rule.of) == subject)
             for subject in playbook.foretold
         }
-        self._begin: dict[str, Callable[..., bool]] = {
-            "absence": self._wait, "repeat": self._count, "threshold": self._weigh, "drop": self._compare,
-        }  # fmt: skip
 
     # --- an event -----------------------------------------------------------------------------------
 
@@ -50,21 +47,18 @@ class Intents:
     ) -> None:
         """What an event at `at` means to the rules. `before`: the watermark before its cut."""
         ended = False
-        part, begin = record.part, self._begin
         for rule, begins, keys, what in signs:
-            mine: Patterns = part(rule.part)
+            mine: Patterns = record.part(rule.part)
             if begins:
                 for key in keys:
-                    patterns.make_room(mine, key, at - rule.horizon, rule.lasting, rule.basket)
-                    if begin[rule.kind](record, rule, mine, key, what, at, message, before):
+                    if self._begin(record, core, rule, mine, key, what, at, message, before):
                         ended = True
                 continue
             ended = True
             for key in keys:
-                patterns.make_room(mine, key, at - rule.horizon, rule.lasting, rule.basket)
-                patterns.stop(mine, key, at)
+                patterns.stop(mine, key, at, rule.room)
             if not keys:
-                patterns.stop(mine, None, at)
+                patterns.stop_all(mine, at)
             if rule.kind == "threshold" or rule.name in core.alarms:
                 self._ended(record, core, rule, mine, keys, at)
         if ended:
@@ -89,11 +83,26 @@ class Intents:
     # What begins or goes on, by kind. Each says whether it may have taken a reason away.
     # `low`: the watermark before the cut.
 
-    def _wait(
-        self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
+    def _begin(
+        self, record: Record, core: Core, rule: Rule, mine: Patterns, key: str, what: Any, at: int,
+        message: str, low: int,
     ) -> bool:  # fmt: skip
-        pattern = patterns.touch(mine, key, at, message)
-        alarms = record.part("core").alarms
+        kind = rule.kind
+        if kind == "repeat":
+            self._count(record, rule, mine, key, what, at, message, low)
+        elif kind == "drop":
+            self._compare(record, rule, mine, key, what, at, message, low)
+        elif kind == "absence":
+            return self._wait(core, rule, mine, key, what, at, message)
+        else:
+            return self._weigh(record, rule, mine, key, what, at, message, low)
+        return False
+
+    def _wait(
+        self, core: Core, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str
+    ) -> bool:
+        pattern = patterns.touch(mine, key, at, message, rule.room)
+        alarms = core.alarms
         due = at + rule.wait + self._grace
         if alarms.get(rule.name, due) >= due:
             alarms[rule.name] = due
@@ -104,11 +113,10 @@ class Intents:
 
     def _count(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
-    ) -> bool:  # fmt: skip
-        pattern = patterns.seen_before(mine, key)
+    ) -> None:  # fmt: skip
+        pattern = patterns.seen_before(mine, key, at, 0 if rule.what is None else what, rule.room)
         if pattern is None:  # once is no repetition
-            patterns.see_once(mine, key, at, 0 if rule.what is None else what)
-            return False
+            return
         if at > pattern.since:
             pattern.since = at
         if rule.what is None:
@@ -120,19 +128,18 @@ class Intents:
             reason = Reason(key, message, pattern.since, min(found)[0], {"times": len(found)})
             pattern.marks = []
             self._decide(record, rule, mine, reason, max(low, at))
-        return False
 
     def _compare(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
-    ) -> bool:  # fmt: skip
-        first = mine.once.get(key)
+    ) -> None:  # fmt: skip
+        once = mine.once
+        first = once.get(key)
         if first is not None and first[1] == what and first[0] <= at:
-            patterns.see_once(mine, key, at, what)
-            return False
-        pattern = patterns.seen_before(mine, key)
+            once[key] = at, what
+            return
+        pattern = patterns.seen_before(mine, key, at, what, rule.room)
         if pattern is None:
-            patterns.see_once(mine, key, at, what)
-            return False
+            return
         if at > pattern.since:
             pattern.since = at
         high = patterns.highest(mine, pattern, at, what, rule.within)
@@ -141,12 +148,11 @@ class Intents:
             if pattern.fired < pattern.since:
                 facts = {"value_before": high[1], "value_now": what}
                 self._decide(record, rule, mine, Reason(key, message, at, high[0], facts), max(low, at))
-        return False
 
     def _weigh(
         self, record: Record, rule: Rule, mine: Patterns, key: str, what: Any, at: int, message: str, low: int
     ) -> bool:  # fmt: skip
-        pattern = patterns.touch(mine, key, at, message)
+        pattern = patterns.touch(mine, key, at, message, rule.room)
         if rule.basket:
             patterns.add_line(pattern, what)
         if _reached(mine, pattern):
@@ -222,9 +228,8 @@ class Intents:
         """As a drop of what is below zero."""
         mine: Patterns = record.part(rule.part)
         number = -round(value * MILLION)
-        pattern = patterns.seen_before(mine, "")
+        pattern = patterns.seen_before(mine, "", at, number, rule.room)
         if pattern is None:
-            patterns.see_once(mine, "", at, number)
             return
         if at > pattern.since:
             pattern.since, pattern.cause = at, cause

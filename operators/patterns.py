@@ -6,13 +6,15 @@ been, in any order, and what was decided once stays decided.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from operators.parts import Line, Mark, Pattern, Patterns
 
-MOST_LINES = 200
-MOST_KEYS = 512  # of one rule and customer; a crawler looks at everything, a person does not
-_LOOK_AT = frozenset((16, 32, 64, 128, 256))  # keys at which to look for some to forget
+MOST_LINES: Final = 200
+MOST_KEYS: Final = 512  # of one rule and customer; a crawler looks at everything, a person does not
+_LOOK_FROM: Final = 16
+_LOOK_AT = frozenset((_LOOK_FROM, 32, 64, 128, 256))  # keys at which to look for some to forget
 
 
 class Basket(NamedTuple):
@@ -21,41 +23,60 @@ class Basket(NamedTuple):
     items: int
 
 
-def touch(patterns: Patterns, key: str, at: int, cause: str = "") -> Pattern:
+@dataclass(frozen=True)
+class Room:
+    """What a rule remembers of a customer: a key without consequence for `horizon` ms, `lasting` ones as long
+    as they are open, until they are decided. `basket`: open only while something lies in the basket."""
+
+    horizon: int
+    lasting: bool
+    basket: bool
+
+
+def touch(patterns: Patterns, key: str, at: int, cause: str, room: Room) -> Pattern:
     """`key` was begun or changed at `at`, by the event with the message id `cause`."""
-    pattern = patterns.keys.get(key)
+    pattern: Pattern | None = patterns.keys.get(key)
     if pattern is None:
+        _make_room(patterns, at, room)
         pattern = patterns.keys[key] = Pattern(at, cause)
     elif at > pattern.since or (at == pattern.since and cause > pattern.cause):
         pattern.since, pattern.cause = at, cause
     return pattern
 
 
-def seen_before(patterns: Patterns, key: str) -> Pattern | None:
-    """The pattern of `key` for another mark; None when there is nothing of it yet, see `see_once`."""
-    pattern = patterns.keys.get(key)
-    if pattern is None and key in patterns.once:
-        pattern = patterns.keys[key] = _marked(patterns.once.pop(key))
+def seen_before(patterns: Patterns, key: str, at: int, what: Any, room: Room) -> Pattern | None:
+    """The pattern of `key` for another mark; None when `what` at `at` is the first, which is then noted."""
+    keys, once = patterns.keys, patterns.once
+    pattern = _pattern(keys, once, key)
+    if pattern is None:
+        if len(keys) + len(once) >= _LOOK_FROM:
+            _make_room(patterns, at, room)
+        once[key] = at, what
     return pattern
 
 
-def see_once(patterns: Patterns, key: str, at: int, what: Any) -> None:
-    """The first mark of `key`."""
-    patterns.once[key] = at, what
+def _pattern(keys: dict[str, Pattern], once: dict[str, Mark], key: str) -> Pattern | None:
+    pattern = keys.get(key)
+    if pattern is None and key in once:
+        pattern = keys[key] = _marked(once.pop(key))
+    return pattern
 
 
 def _marked(mark: Mark) -> Pattern:
     return Pattern(mark[0], "", -1, -1, -1, [], [mark])
 
 
-def stop(patterns: Patterns, key: str | None, at: int) -> None:
-    """The reason is gone, for `key` or (None) for all."""
-    if key is None:
-        if at > patterns.until:
-            patterns.until = at
-        return
-    pattern = seen_before(patterns, key)
+def stop_all(patterns: Patterns, at: int) -> None:
+    """The reason is gone, whatever the key."""
+    if at > patterns.until:
+        patterns.until = at
+
+
+def stop(patterns: Patterns, key: str, at: int, room: Room) -> None:
+    """The reason is gone for `key`."""
+    pattern = _pattern(patterns.keys, patterns.once, key)
     if pattern is None:
+        _make_room(patterns, at, room)
         pattern = patterns.keys[key] = Pattern()
     if at > pattern.until:
         pattern.until = at
@@ -148,14 +169,14 @@ def highest(patterns: Patterns, pattern: Pattern, at: int, number: int, within: 
     return max(higher, key=lambda mark: (mark[1], -mark[0]), default=None)
 
 
-def make_room(patterns: Patterns, key: str, older_than: int, lasting: bool, with_basket: bool) -> None:
-    """Before `key`: now and then forget keys without consequence; of MOST_KEYS, whatever they are, the half
-    that was touched last remains. `lasting`: what is open is so until it is decided, however old."""
+def _make_room(patterns: Patterns, at: int, room: Room) -> None:
+    """Before a new key at `at`: now and then forget keys without consequence; of MOST_KEYS, whatever they
+    are, the half that was touched last remains."""
     keys, once = patterns.keys, patterns.once
     many = len(keys) + len(once)
-    if key in keys or key in once or (many not in _LOOK_AT and many < MOST_KEYS):
+    if many not in _LOOK_AT and many < MOST_KEYS:
         return
-    forget(patterns, older_than, lasting, with_basket)
+    forget(patterns, at - room.horizon, room.lasting, room.basket)
     if len(keys) + len(once) >= MOST_KEYS:
         touched = [(at, key) for key, (at, _) in once.items()]
         touched += [(_touched(pattern), key) for key, pattern in keys.items()]
@@ -183,7 +204,7 @@ def merge(patterns: Patterns, other: Patterns) -> Patterns:
         else:
             patterns.once[key] = mark
     for key, theirs in other.keys.items():
-        mine = seen_before(patterns, key)
+        mine = _pattern(patterns.keys, patterns.once, key)
         if mine is None:
             patterns.keys[key] = theirs
             continue

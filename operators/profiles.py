@@ -11,7 +11,7 @@ those in between are seen may therefore depend on the cuts; the last one does no
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from operators import effects, told
 from operators.effects import Effect
@@ -23,7 +23,7 @@ from operators.records import Record
 from schemas.outbound import ChurnScore, Consent, IntentScore, Profile
 
 Form = TypeVar("Form", ChurnScore, IntentScore)
-ALARM = "!profile"  # its name among a customer's alarms; no trigger can have it
+ALARM: Final = "!profile"  # its name among a customer's alarms; no trigger can have it
 
 
 def plan(core: Core, changed: int, every: int) -> None:

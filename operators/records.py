@@ -59,10 +59,10 @@ class Record:
         """The decoded part, to be read or changed before the next `encode`."""
         found = self._live.get(name)
         if found is None:
-            found = self._warm.pop(name, None)
+            found = self._warm.get(name)
             if found is None:
                 raw = self._packed.get(name)
-                kind = name.partition(":")[0]
+                kind = name if name in _EMPTY else "p"
                 found = _EMPTY[kind]() if raw is None else _decoders[kind](raw)
             self._live[name] = found
         return found

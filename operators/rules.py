@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -15,6 +16,7 @@ from operators.expressions import Expression
 from operators.hints import near
 from operators.money import millionths, minor_units
 from operators.paths import Getter, field_of
+from operators.patterns import Room
 from schemas import playbook as form
 
 BASKET_FACTS = ("basket_value", "basket_items")
@@ -41,12 +43,12 @@ _EXAMPLE = {
 }  # fmt: skip
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Rule:
     """A trigger of the playbook, compiled. Durations in ms. `part` names the part of a customer's
     record that holds its open patterns; `address` is what its channel needs, empty for nothing.
     `what` gives what a repetition or a drop looks at, besides the key; `of` is the score that a crossing
-    or a rise looks at; `horizon` is how long a pattern without consequence is remembered, `lasting` whether
-    one that is open has some until it is decided."""
+    or a rise looks at."""
 
     name: str
     part: str
@@ -72,8 +74,7 @@ class Rule(NamedTuple):
     address: str
     cooldown: int
     expires: int
-    horizon: int
-    lasting: bool
+    room: Room
 
     @property
     def keyless(self) -> bool:
@@ -199,8 +200,11 @@ class _One:
             address=address,
             cooldown=cooldown,
             expires=expires,
-            horizon=max(wait, within) + max(expires, cooldown),
-            lasting=trigger.kind in ("absence", "threshold"),
+            room=Room(
+                horizon=max(wait, within) + max(expires, cooldown),
+                lasting=trigger.kind in ("absence", "threshold"),
+                basket=trigger.basket,
+            ),
         )
 
     def condition(self, name: str, text: str | None, known: Collection[str] | None) -> Expression | None:

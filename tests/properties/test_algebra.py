@@ -115,31 +115,34 @@ deeds = st.lists(
 )
 
 
+ROOM = patterns.Room(horizon=100, lasting=True, basket=True)
+
+
 def opened(of: list[tuple[str, str, int, int]], by: str) -> Patterns:
     found = Patterns(keys={}, once={})
     for number, (deed, key, at, quantity) in enumerate(of):
         if deed == "begin" and key == "seen":
-            seen = patterns.seen_before(found, key)
-            if seen is None:
-                patterns.see_once(found, key, at, 0)
-            else:
+            seen = patterns.seen_before(found, key, at, 0, ROOM)
+            if seen is not None:
                 seen.since = max(seen.since, at)
                 patterns.add_mark(seen, at, 0)
         elif deed == "begin":
-            pattern = patterns.touch(found, key, at, f"{by}{number}")
+            pattern = patterns.touch(found, key, at, f"{by}{number}", ROOM)
             patterns.add_line(pattern, Line(at, "p", quantity or 1))
             patterns.add_mark(pattern, at, 0)
         elif deed == "decide" and key in found.keys:
             found.keys[key].fired = found.keys[key].since
-        elif deed.startswith("stop"):
-            patterns.stop(found, key if deed == "stop" else None, at)
+        elif deed == "stop":
+            patterns.stop(found, key, at, ROOM)
+        elif deed == "stop-all":
+            patterns.stop_all(found, at)
     return found
 
 
 def meaning(found: Patterns) -> dict[str, Any]:
     """What can be asked of open patterns."""
-    for key in list(found.once):
-        patterns.seen_before(found, key)
+    for key, (at, what) in list(found.once.items()):
+        patterns.seen_before(found, key, at, what, ROOM)
     return {
         key: (
             patterns.is_open(found, pattern, True),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
@@ -88,8 +90,13 @@ def test_labels_of_visits_come_a_horizon_after_the_score_and_need_an_order(log: 
 def test_scores_found_when_somebody_asks_are_those_found_at_once(log: Log) -> None:
     """A rule that watches a score has it found at every signal."""
     rules = log.playbook.rules
-    watching = rules["churn_risk"]._replace(
-        name="watching", part="p:watching", of="intent_probability", above=2.0, until=-1.0
+    watching = replace(
+        rules["churn_risk"],
+        name="watching",
+        part="p:watching",
+        of="intent_probability",
+        above=2.0,
+        until=-1.0,
     )
     watched = log.playbook._replace(rules={**rules, "watching": watching})
     later, at_once = (replay(book, log.inputs, log.steps) for book in (log.playbook, watched))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -41,7 +42,7 @@ def mined(playbook: Playbook, *bombs: str, rules: Collection[str] = ()) -> Playb
     """With `rules` (all) whose durations, such as `within`, are bombs. An event has been counted and its
     pattern begun when `within` goes off."""
     armed = {
-        name: rule._replace(**{bomb: Bomb(getattr(rule, bomb)) for bomb in bombs})
+        name: replace(rule, **{bomb: Bomb(getattr(rule, bomb)) for bomb in bombs})
         if not rules or name in rules
         else rule
         for name, rule in playbook.rules.items()
