@@ -35,6 +35,7 @@ import numpy as np
 from bench import intent
 from bench.judging import auc, calibration_error
 from operators.churn import customer, published, scoring
+from operators.churn.customer import ChurnKeeper
 from operators.churn.definition import Definition
 from operators.churn.learner import Course, Learner
 from operators.churn.parts import Churn
@@ -107,7 +108,7 @@ class Shop:
     """Customers' records, as the customer step would keep them."""
 
     def __init__(self, definition: Definition) -> None:
-        self.definition = definition
+        self.keeper = ChurnKeeper(definition)
         self.churns: dict[str, Churn] = {}
         self.items: dict[str, int] = {}
         self.products: dict[str, set[str]] = {}
@@ -121,21 +122,17 @@ class Shop:
         churn = self.churns.get(who)
         if churn is None:
             churn = self.churns[who] = customer.empty()
-        customer.bought(churn, deal.at, deal.value, self.definition)
+        self.keeper.bought(churn, deal.at, deal.value)
         self.items[who] = self.items.get(who, 0) + max(deal.items, 0)
         self.products.setdefault(who, set()).update(deal.products)
 
     def score(self, at: int, scorer: scoring.Scorer) -> None:
         for who, churn in self.churns.items():
             more = (float(self.items[who]), float(len(self.products[who])), float(self.returns.get(who, 0)))
-            customer.score(churn, who, at, more, scorer, self.definition)
+            self.keeper.score(churn, who, at, more, scorer)
 
     def known(self, at: int) -> list[Example]:
-        found = [
-            example
-            for churn in self.churns.values()
-            for example in customer.examples(churn, at, self.definition)
-        ]
+        found = [example for churn in self.churns.values() for example in self.keeper.examples(churn, at)]
         return sorted(found, key=lambda example: (example.known_at, example.customer))
 
 

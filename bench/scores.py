@@ -15,15 +15,15 @@ from time import process_time
 
 from flows.playbooks import retail
 from operators import playbook
-from operators.churn import customer
 from operators.churn.curved import KNOTS
+from operators.churn.customer import ChurnKeeper
 from operators.churn.definition import PURCHASE, RESCORE
+from operators.churn.parts import Fitted
 from operators.churn.scoring import Curves, Scorer
 from operators.churn.statistics import DAY
 from operators.events import Reader
 from operators.facts import feature_values, newest_score
 from operators.features import add
-from operators.intent import visitor
 from operators.intent.definition import Definition
 from operators.intents import Intents
 from operators.playbook import Playbook
@@ -49,7 +49,8 @@ Measured = list[tuple[str, Callable[[], object]]]
 
 
 def churn(book: Playbook) -> Measured:
-    definition = book.foretold["churn"].definition
+    foretold = book.foretold["churn"]
+    definition, keeper = foretold.definition, foretold.keeper
     record, intents, scores, reader = Record("c-1"), Intents(book), Scores(book, "churn"), Reader(book)
     core = record.part("core")
     for day in (0, 10, 25, 60, 61, 90, 120):
@@ -65,7 +66,7 @@ def churn(book: Playbook) -> Measured:
     def model() -> None:
         nonlocal now
         now += 60_000
-        customer.score(part, record.id, now, (1.0, 0.0, 0.0, 0.0), scores.served.scorer(now), definition)
+        keeper.score(part, record.id, now, (1.0, 0.0, 0.0, 0.0), scores.served.scorer(now))
 
     def told() -> None:
         feature_values(book, record, definition.more, now)
@@ -75,7 +76,8 @@ def churn(book: Playbook) -> Measured:
         now += 60_000
         scores.event(intents, record, core, RESCORE, now, "m", now)
 
-    alone = book.foretold["churn"]._replace(definition=definition._replace(more=()))
+    bare_definition = definition._replace(more=())
+    alone = foretold._replace(definition=bare_definition, keeper=ChurnKeeper(bare_definition))
     bare = Scores(book._replace(foretold={"churn": alone}), "churn")
     return [
         ("churn: the model alone", model),
@@ -86,7 +88,8 @@ def churn(book: Playbook) -> Measured:
 
 
 def intent(book: Playbook) -> Measured:
-    definition = book.foretold["intent"].definition
+    foretold = book.foretold["intent"]
+    definition, keeper = foretold.definition, foretold.keeper
     record, intents, foresight = Record("c-1"), Intents(book), Foresight(book)
     scores = foresight.scores["intent"]
     core, now = record.part("core"), 100 * DAY
@@ -100,13 +103,13 @@ def intent(book: Playbook) -> Measured:
     for what in ("looks", "adds", "looks"):
         event(60_000, what)
     part = record.part("intent")
-    curves = scores.served.scorer(now)._replace(function=curved(definition))
+    curves = Scorer(curved(definition), Fitted())
 
     def model(scorer: Scorer) -> None:
         nonlocal now
         now += 60_000
         part.visits[-1].end = now
-        visitor.score(part, record.id, now, (), scorer, definition)
+        keeper.score(part, record.id, now, (), scorer)
 
     return [
         ("intent: the rule alone", lambda: model(scores.served.scorer(now))),

@@ -27,8 +27,8 @@ _CORE = """
     counts customerfold customers dedupe distinct effects enrichment events expressions facts features headers
     identifiers identity intents journal measures money order panes paths patterns profiles questions rebuild
     records resolve rules scores served timers told triggers
-    churn/btyd churn/customer churn/pending churn/reasons churn/scoring churn/statistics churn/values
-    churn/vector
+    churn/btyd churn/customer churn/keeper churn/pending churn/reasons churn/scoring churn/statistics
+    churn/values churn/vector
     intent/vector intent/visitor intent/visits
 """.split()
 COMPILED = ["state/cache.py", "flows/hot.py", *(f"operators/{name}.py" for name in _CORE)]

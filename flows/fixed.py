@@ -9,7 +9,7 @@ from flows import tail
 from flows.plan import Plan
 from operators.churn import published
 from operators.churn.published import Incompatible
-from operators.foretold import PARTS, Foretold
+from operators.foretold import KINDS, Foretold
 from operators.playbook import Playbook
 from schemas.churn import Model
 from schemas.mendable import Mendable
@@ -85,7 +85,7 @@ def write(root: Path, chosen: Mapping[str, bytes]) -> None:
 
 
 def forget(root: Path) -> None:
-    for subject in PARTS:
+    for subject in KINDS:
         _file(root, subject).unlink(missing_ok=True)
 
 

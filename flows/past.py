@@ -18,7 +18,6 @@ from operators.asof import Past, Person
 from operators.churn import published
 from operators.facts import feature_values
 from operators.folding import Summary
-from operators.foretold import PARTS
 from operators.graph import Cluster
 from operators.history import Happened
 from operators.rebuild import Counter, Rebuilder
@@ -154,14 +153,14 @@ class Remembered:
         """Take away scores that a model gave which is not kept any more; what to say about it. Subjects that
         are `chosen` were scored by one that is."""
         said = []
-        for subject in self.playbook.foretold:
+        for subject, foretold in self.playbook.foretold.items():
             if subject in chosen:
                 continue
             mine = [after for after, raw in self._models if published.read(raw).subject == subject]
             if len(mine) == KEPT and record.has(subject):
-                part, of = record.part(subject), PARTS[subject]
-                if 0 <= of.last(part) <= mine[0]:
-                    of.forget(part)
+                part, keeper = record.part(subject), foretold.keeper
+                if 0 <= keeper.last(part) <= mine[0]:
+                    keeper.forget(part)
                     said.append(
                         f"{subject}: scored by a model from before {moments.say(mine[0])}, which is not kept"
                     )

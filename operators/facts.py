@@ -7,7 +7,7 @@ from collections.abc import Collection
 from typing import Any
 
 from operators import features, told
-from operators.foretold import PARTS, Score
+from operators.churn.keeper import Score
 from operators.playbook import Playbook
 from operators.questions import question_of
 from operators.records import Record
@@ -44,10 +44,9 @@ def newest_score(playbook: Playbook, record: Record, subject: str, now: int) -> 
     if foretold is None or not record.has(subject):
         return None
     definition = foretold.definition
-    score = PARTS[subject].newest(
-        record.part(subject), foretold.served,
-        lambda at: numbers(playbook, record, definition.more, at), definition,
-    )  # fmt: skip
+    score = foretold.keeper.newest(
+        record.part(subject), foretold.served, lambda at: numbers(playbook, record, definition.more, at)
+    )
     return score if score is not None and now <= score.at + definition.horizon else None
 
 

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from operators import effects, patterns, told
+from operators.churn.keeper import Score
 from operators.effects import Effect
 from operators.events import Sign
 from operators.facts import feature_values
-from operators.foretold import Score
 from operators.money import MILLION
 from operators.parts import Core, Pattern, Patterns
 from operators.playbook import Playbook

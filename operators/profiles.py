@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 from operators import effects, told
 from operators.effects import Effect
 from operators.facts import feature_values, newest_score
-from operators.foretold import PARTS
+from operators.foretold import TOLD
 from operators.parts import Core
 from operators.playbook import Playbook
 from operators.records import Record
@@ -53,9 +53,9 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
 
 def told_of(record: Record) -> None:
     """The customer's profile of now goes out, or would: what it says of their scores is no news any more."""
-    for subject, of in PARTS.items():
+    for subject, note in TOLD.items():
         if record.has(subject):
-            of.told(record.part(subject))
+            note(record.part(subject))
 
 
 def merged(record: Record, survivor: str, at: int, arrived: int) -> Effect:

@@ -118,7 +118,7 @@ class _Counted(Foresight):
         before: int,
     ) -> None:  # fmt: skip
         for subject, what in news:
-            self.scores[subject].note(record, at, what)
+            self.scores[subject].count(record, at, what)
 
     def take_up(self, record: Record) -> None:
         """Nobody is scored here either."""

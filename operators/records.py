@@ -17,7 +17,7 @@ import msgspec
 from operators import dedupe, features, patterns
 from operators.dedupe import Seen
 from operators.features import Plan
-from operators.foretold import KINDS, PARTS, Foretold
+from operators.foretold import EMPTY, KINDS, Foretold
 from operators.migrations import VERSION, bring_up
 from operators.parts import Core, Measured, Patterns, Queue, Sent
 
@@ -37,7 +37,7 @@ _EMPTY: dict[str, Callable[[], Any]] = {
     "m": lambda: Measured(forms=[], rows=[]),
     "p": lambda: Patterns(keys={}, once={}),
     "sent": dict,
-    **{subject: part.empty for subject, part in PARTS.items()},
+    **EMPTY,
     "queue": lambda: Queue(held=[], early={}, cuts=[]),
 }
 _decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
@@ -168,7 +168,7 @@ def _soonest(one: dict[str, int], other: dict[str, int]) -> dict[str, int]:
 def _merge_foretold(subject: str) -> Callable[[Any, Any, Kept], None]:
     def merge(mine: Any, theirs: Any, kept: Kept) -> None:
         if subject in kept.foretold:  # else nobody asks for it any more
-            PARTS[subject].merge(mine, theirs, kept.foretold[subject].definition)
+            kept.foretold[subject].keeper.merge(mine, theirs)
 
     return merge
 
@@ -187,5 +187,5 @@ MERGES: dict[str, Callable[[Any, Any, Kept], Any]] = {
     "m": lambda mine, theirs, kept: features.merge(mine, theirs, kept.plan),
     "p": lambda mine, theirs, _: patterns.merge(mine, theirs),
     "sent": lambda mine, theirs, _: mine.update(theirs),
-    **{subject: _merge_foretold(subject) for subject in PARTS},
+    **{subject: _merge_foretold(subject) for subject in KINDS},
 }

@@ -15,9 +15,10 @@ from typing import Any
 
 from operators import effects, profiles
 from operators.churn import published
+from operators.churn.keeper import Keeper, Score
 from operators.churn.published import Incompatible
 from operators.facts import numbers
-from operators.foretold import PARTS, Definition, Score
+from operators.foretold import Definition
 from operators.intents import Intents
 from operators.parts import Core
 from operators.playbook import Playbook
@@ -78,16 +79,18 @@ class Foresight:
 class Scores:
     """Those of one subject. `alarm`: its name among a customer's alarms; no trigger can have it.
 
-    A score that no rule watches may be found when somebody wants to know it, see `PARTS`."""
+    A score that no rule watches may be found when somebody wants to know it, see `Keeper.ask`."""
 
     def __init__(self, playbook: Playbook, subject: str) -> None:
-        definition = playbook.foretold[subject].definition
+        foretold = playbook.foretold[subject]
+        definition: Definition = foretold.definition
         self.alarm = f"!{subject}"
-        self.served = playbook.foretold[subject].served
+        self.served = foretold.served
         self._playbook = playbook
         self._subject = subject
-        self._of = PARTS[subject]
-        self._definition: Definition = definition
+        self._keeper: Keeper = foretold.keeper
+        self._more = definition.more
+        self._every = definition.every
         self._grace = playbook.times.grace
         self._profile_every = playbook.profiles.every if playbook.profiles else 0
 
@@ -97,17 +100,17 @@ class Scores:
         self, intents: Intents, record: Record, core: Core, what: Any, at: int, message: str, before: int
     ) -> None:
         """An event at `at`, which is `what` to it. `before`: the watermark before its cut."""
-        asks = self.note(record, at, what)
-        if asks:
-            self._ask(intents, record, core, record.part(self._subject), at, message, before, before)
-        elif asks is not None:
-            self._plan(core, record.part(self._subject))
+        if self._keeper.begins(what) or record.has(self._subject):
+            part = record.part(self._subject)
+            if self._keeper.happened(part, at, what):
+                self._ask(intents, record, core, part, at, message, before, before)
+            else:
+                self._plan(core, part)
 
-    def note(self, record: Record, at: int, what: Any) -> bool | None:
-        """Count an event at `at`; whether it asks for a score. None: there is nothing to score."""
-        if not record.has(self._subject) and not self._of.begins(what):
-            return None
-        return self._of.happened(record.part(self._subject), at, what, self._definition)
+    def count(self, record: Record, at: int, what: Any) -> None:
+        """An event at `at`, which is `what` to it, without finding a score."""
+        if self._keeper.begins(what) or record.has(self._subject):
+            self._keeper.happened(record.part(self._subject), at, what)
 
     def take_up(self, record: Record) -> None:
         if record.has(self._subject):
@@ -119,11 +122,10 @@ class Scores:
 
     def due(self, intents: Intents, record: Record, core: Core, alarm: int, watermark: int) -> None:
         """The alarm set for `alarm` went off: labels are known, or it is long since the last score."""
-        part = record.part(self._subject)
-        definition, now = self._definition, alarm - self._grace
-        for example in self._of.examples(part, now, definition):
+        part, now = record.part(self._subject), alarm - self._grace
+        for example in self._keeper.examples(part, now):
             intents.effects.append(effects.example(self._subject, example, intents.arrived))
-        if self._of.again(part, now, definition):
+        if self._keeper.again(part, now):
             self._ask(intents, record, core, part, now, "", now, watermark)
         else:
             self._plan(core, part)
@@ -132,30 +134,29 @@ class Scores:
         self, intents: Intents, record: Record, core: Core, part: Any, at: int, cause: str, before: int,
         watermark: int,
     ) -> None:  # fmt: skip
-        of, definition = self._of, self._definition
-        at = max(at, core.last_seen, of.last(part))
-        if of.eligible(part, at, definition):
+        keeper = self._keeper
+        at = max(at, max(core.last_seen, keeper.last(part)))
+        if keeper.eligible(part, at):
             found: Score | None = None
-            if of.ask(part, at, definition) or intents.watches(self._subject):
+            if keeper.ask(part, at) or intents.watches(self._subject):
                 try:
                     found = self._score(record, part, at)
                 except Exception as error:
                     dead = effects.dead_part(record.id, self._subject, at, intents.arrived, error, b"")
                     intents.effects.append(dead)
-                    core.alarms[self.alarm] = at + definition.every + self._grace
+                    core.alarms[self.alarm] = at + self._every + self._grace
                     return
                 intents.scored(record, self._subject, found, cause, watermark)
-            if self._profile_every and of.is_news(part, found):
+            if self._profile_every and keeper.is_news(part, found):
                 profiles.plan(core, max(at, before), self._profile_every)
         self._plan(core, part)
 
     def _score(self, record: Record, part: Any, at: int) -> Score:
-        definition = self._definition
-        more = numbers(self._playbook, record, definition.more, at)
-        return self._of.score(part, record.id, at, more, self.served.scorer(at), definition)
+        more = numbers(self._playbook, record, self._more, at)
+        return self._keeper.score(part, record.id, at, more, self.served.scorer(at))
 
     def _plan(self, core: Core, part: Any) -> None:
-        due = self._of.due(part, self._definition)
+        due = self._keeper.due(part)
         if due >= 0:
             core.alarms[self.alarm] = due + self._grace
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -10,7 +10,7 @@ from operators.churn import published
 from operators.churn.scoring import Scorer
 from schemas.churn import Model
 
-KEPT = 32  # models, for what waited while newer ones came
+KEPT: Final = 32  # models, for what waited while newer ones came
 
 Taken = tuple[int, bytes]  # what a model scores is as of later than this (ms); the record it came as
 _decode = msgspec.msgpack.Decoder(list[Taken]).decode
@@ -33,8 +33,8 @@ class Served:
         self._fixed = fixed
         self._fingerprint = fingerprint
         self._inputs = inputs
-        self._scorers: Sequence[tuple[int, Scorer]] = ()
-        self.taken: Sequence[Taken] = ()
+        self._scorers: list[tuple[int, Scorer]] = []  # each with what it scores as of later than
+        self.taken: list[Taken] = []
 
     def anew(self) -> Served:
         """For the same subject, with no model yet."""
@@ -54,8 +54,8 @@ class Served:
         scorer = self._ready(model)
         if self.taken and self.taken[-1][0] == after:
             self._scorers, self.taken = self._scorers[:-1], self.taken[:-1]
-        self._scorers = (*self._scorers, (after, scorer))[-KEPT:]
-        self.taken = (*self.taken, (after, raw))[-KEPT:]
+        self._scorers = [*self._scorers, (after, scorer)][-KEPT:]
+        self.taken = [*self.taken, (after, raw)][-KEPT:]
 
     def scorer(self, at: int) -> Scorer:
         """What scores as of `at`; of before all that are kept, the oldest of them."""

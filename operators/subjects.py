@@ -9,7 +9,7 @@ from operators.churn.definition import Definition as Churn
 from operators.churn.definition import Terms
 from operators.expressions import Expression
 from operators.features import Feature
-from operators.foretold import Definition, Foretold
+from operators.foretold import KEEPERS, Definition, Foretold
 from operators.hints import near
 from operators.intent import vector
 from operators.intent.definition import Definition as Intent
@@ -59,7 +59,8 @@ class _One:
         served = Served(
             definition.subject.rule(len(definition.inputs)), definition.fingerprint, definition.inputs
         )
-        return Foretold(definition, tuple(section.contestants), section.contestants[0], terms, served)
+        keeper = KEEPERS[self._subject](definition)
+        return Foretold(definition, tuple(section.contestants), section.contestants[0], terms, served, keeper)
 
     def _definition(self, section: Any) -> Definition | None:
         raise NotImplementedError

@@ -54,8 +54,8 @@ def scorer(model: Model, definition: str, names: tuple[str, ...]) -> Scorer:
         function = scoring.build(model.scorer)
         fitted = Fitted(Purchasing(*model.fitted["purchasing"]), Spending(*model.fitted["spending"]))
         slope, shift = model.calibration
-        found = Scorer(function, fitted, slope, shift, model.version, tuple(model.values))
-        found.function.moves([0.0] * len(names))
-        return found
+        if len(function.moves([0.0] * len(names))) != len(names):
+            raise ValueError("it has weights for another number of inputs")
+        return Scorer(function, fitted, slope, shift, model.version, tuple(model.values))
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise Incompatible(f"model {model.version} is damaged: {error!r}") from None

@@ -8,12 +8,12 @@ group's direction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from operator import itemgetter
+from typing import Final
 
 from operators.churn.scoring import Function
 
-MOST = 3
-LEAST = 0.05  # log-odds; about one percentage point, not worth a word below
+MOST: Final = 3
+LEAST: Final = 0.05  # log-odds; about one percentage point, not worth a word below
 
 
 class Reasons:
@@ -23,23 +23,49 @@ class Reasons:
     def __init__(self, words: Mapping[str, tuple[str, str]], groups: Sequence[Sequence[str]]) -> None:
         names = list(words)
         self._words = list(words.values())
-        together = [tuple(names.index(name) for name in group) for group in groups if len(group) > 1]
+        together = [[names.index(name) for name in group] for group in groups]
         grouped = {place for group in together for place in group}
-        self._alone = [place for place in range(len(names)) if place not in grouped]
-        self._pick = [itemgetter(*group) for group in together]
-        self._members = [*together, *((place,) for place in self._alone)]
+        self._groups = together + [[place] for place in range(len(names)) if place not in grouped]
 
-    def of(self, function: Function, inputs: Sequence[float]) -> tuple[str, ...]:
+    def of(self, function: Function, inputs: list[float]) -> tuple[str, ...]:
         """The most important first, such as "raises: long since the last purchase"."""
         moves = function.moves(inputs)
-        groups = [sum(pick(moves)) for pick in self._pick]
-        groups += [moves[index] for index in self._alone]
-        found = []
-        for place in sorted(range(len(groups)), key=[-abs(total) for total in groups].__getitem__)[:MOST]:
-            total = groups[place]
+        totals = [_sum(moves, group) for group in self._groups]
+        found: list[str] = []
+        while len(found) < MOST:
+            place = _furthest(totals)
+            total = totals[place]
             if -LEAST < total < LEAST:
                 break
-            strongest = (max if total > 0 else min)(self._members[place], key=moves.__getitem__)
-            text = self._words[strongest][0 if function.above(inputs, strongest) else 1]
-            found.append(f"{'raises' if total > 0 else 'lowers'}: {text}")
+            totals[place] = 0.0
+            strongest = _strongest(moves, self._groups[place], total > 0)
+            large, small = self._words[strongest]
+            text = large if function.above(inputs, strongest) else small
+            found.append(f"raises: {text}" if total > 0 else f"lowers: {text}")
         return tuple(found)
+
+
+def _sum(moves: list[float], group: list[int]) -> float:
+    total = 0.0
+    for place in group:
+        total += moves[place]
+    return total
+
+
+def _furthest(totals: list[float]) -> int:
+    """The first of those furthest from zero."""
+    found, most = 0, -1.0
+    for place, total in enumerate(totals):
+        far = abs(total)
+        if far > most:
+            found, most = place, far
+    return found
+
+
+def _strongest(moves: list[float], group: list[int], up: bool) -> int:
+    """The first of those that pull hardest, upwards or downwards."""
+    found = group[0]
+    for place in group:
+        if moves[place] > moves[found] if up else moves[place] < moves[found]:
+            found = place
+    return found

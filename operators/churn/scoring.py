@@ -11,41 +11,48 @@ which input moved a score how far from the population's average, so every score 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from math import exp
-from operator import mul, sub
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from operators.churn.parts import Fitted, Purchasing, Spending
 from operators.churn.vector import INPUTS
 
 
-class Function(Protocol):
-    """Log-odds of a positive label. `moves`: how far each input moved them from the population's average.
-    `above`: whether it did so by being large."""
+class Function:
+    """Log-odds of a positive label."""
 
-    def raw(self, inputs: Sequence[float]) -> float: ...
+    def raw(self, inputs: list[float]) -> float:
+        raise NotImplementedError
 
-    def moves(self, inputs: Sequence[float]) -> list[float]: ...
+    def moves(self, inputs: list[float]) -> list[float]:
+        """How far each input moved them from the population's average."""
+        raise NotImplementedError
 
-    def above(self, inputs: Sequence[float], index: int) -> bool: ...
+    def above(self, inputs: list[float], index: int) -> bool:
+        """Whether an input moved them by being large."""
+        raise NotImplementedError
 
-    def plain(self) -> dict[str, Any]: ...
+    def plain(self) -> dict[str, Any]:
+        """As JSON can hold it; `build` makes the same function of it."""
+        raise NotImplementedError
 
 
-class Linear:
+class Linear(Function):
     def __init__(self, bias: float, weights: Sequence[float], means: Sequence[float]) -> None:
         self.bias, self.weights, self.means = bias, tuple(weights), tuple(means)
 
-    def raw(self, inputs: Sequence[float]) -> float:
-        total: float = sum(map(mul, self.weights, inputs))
+    def raw(self, inputs: list[float]) -> float:
+        total = 0.0
+        for place, weight in enumerate(self.weights):
+            total += weight * inputs[place]
         return self.bias + total
 
-    def moves(self, inputs: Sequence[float]) -> list[float]:
-        return list(map(mul, self.weights, map(sub, inputs, self.means)))
+    def moves(self, inputs: list[float]) -> list[float]:
+        means = self.means
+        return [weight * (inputs[place] - means[place]) for place, weight in enumerate(self.weights)]
 
-    def above(self, inputs: Sequence[float], index: int) -> bool:
+    def above(self, inputs: list[float], index: int) -> bool:
         return inputs[index] > self.means[index]
 
     def plain(self) -> dict[str, Any]:
@@ -62,13 +69,13 @@ class Node(NamedTuple):
     right: int = 0
 
 
-class Trees:
+class Trees(Function):
     """Each tree is a list of nodes, the root first."""
 
     def __init__(self, trees: Sequence[Sequence[Node]]) -> None:
         self.trees = trees
 
-    def raw(self, inputs: Sequence[float]) -> float:
+    def raw(self, inputs: list[float]) -> float:
         total = 0.0
         for tree in self.trees:
             node = tree[0]
@@ -77,14 +84,14 @@ class Trees:
             total += node[0]
         return total / len(self.trees)
 
-    def moves(self, inputs: Sequence[float]) -> list[float]:
+    def moves(self, inputs: list[float]) -> list[float]:
         found = [0.0] * len(inputs)
         for tree in self.trees:
             for node, child, _ in _path(tree, inputs):
                 found[node.input] += (child.value - node.value) / len(self.trees)
         return found
 
-    def above(self, inputs: Sequence[float], index: int) -> bool:
+    def above(self, inputs: list[float], index: int) -> bool:
         steps = [
             right for tree in self.trees for node, _, right in _path(tree, inputs) if node.input == index
         ]
@@ -94,7 +101,7 @@ class Trees:
         return {"kind": "trees", "trees": [[list(node) for node in tree] for tree in self.trees]}
 
 
-class Curves:
+class Curves(Function):
     """A curve for each number, straight between its knots, and for each flag that is up a slope of its own
     for some numbers. `weights` and `means` are of the `size` inputs, then of the `bends` (input, knot), each
     worth what the input exceeds its knot by, then of the `crosses` (flag, number), each worth their product.
@@ -135,10 +142,11 @@ class Curves:
             heights.append(height)
         return knots, slopes, heights
 
-    def raw(self, inputs: Sequence[float]) -> float:
+    def raw(self, inputs: list[float]) -> float:
         total = self.bias
-        for value, (knots, slopes, heights) in zip(inputs, self._curves, strict=True):
-            piece = bisect_right(knots, value) if knots else 0
+        for place, (knots, slopes, heights) in enumerate(self._curves):
+            value = inputs[place]
+            piece = _piece(knots, value)
             total += slopes[piece] * value + heights[piece]
         for flag, rows in self._slopes:
             up = inputs[flag]
@@ -147,11 +155,12 @@ class Curves:
                     total += up * weight * inputs[number]
         return total
 
-    def moves(self, inputs: Sequence[float]) -> list[float]:
+    def moves(self, inputs: list[float]) -> list[float]:
         found = []
-        for value, (knots, slopes, heights), average in zip(inputs, self._curves, self._average, strict=True):
-            piece = bisect_right(knots, value) if knots else 0
-            found.append(slopes[piece] * value + heights[piece] - average)
+        for place, (knots, slopes, heights) in enumerate(self._curves):
+            value = inputs[place]
+            piece = _piece(knots, value)
+            found.append(slopes[piece] * value + heights[piece] - self._average[place])
         for flag, rows in self._slopes:
             up = inputs[flag]
             if up:
@@ -159,7 +168,7 @@ class Curves:
                     found[number] += up * weight * inputs[number]
         return found
 
-    def above(self, inputs: Sequence[float], index: int) -> bool:
+    def above(self, inputs: list[float], index: int) -> bool:
         return inputs[index] > self.means[index]
 
     def plain(self) -> dict[str, Any]:
@@ -169,18 +178,31 @@ class Curves:
         }  # fmt: skip
 
 
-class Mean:
+def _piece(knots: list[float], value: float) -> int:
+    """Of a curve with few knots: how many of them `value` has reached."""
+    piece = 0
+    for knot in knots:
+        if value < knot:
+            break
+        piece += 1
+    return piece
+
+
+class Mean(Function):
     def __init__(self, members: Sequence[Function]) -> None:
         self.members = members
 
-    def raw(self, inputs: Sequence[float]) -> float:
-        return sum(member.raw(inputs) for member in self.members) / len(self.members)
+    def raw(self, inputs: list[float]) -> float:
+        total = 0.0
+        for member in self.members:
+            total += member.raw(inputs)
+        return total / len(self.members)
 
-    def moves(self, inputs: Sequence[float]) -> list[float]:
+    def moves(self, inputs: list[float]) -> list[float]:
         every = [member.moves(inputs) for member in self.members]
         return [sum(column) / len(every) for column in zip(*every, strict=True)]
 
-    def above(self, inputs: Sequence[float], index: int) -> bool:
+    def above(self, inputs: list[float], index: int) -> bool:
         strongest = max(self.members, key=lambda member: abs(member.moves(inputs)[index]))
         return strongest.above(inputs, index)
 
@@ -188,18 +210,18 @@ class Mean:
         return {"kind": "mean", "members": [member.plain() for member in self.members]}
 
 
-class Scorer(NamedTuple):
+class Scorer:
     """A function with what belongs to it. `slope`, `shift`: calibration of the log-odds (Platt). `values`:
     percentiles of the expected value over customers."""
 
-    function: Function
-    fitted: Fitted
-    slope: float = 1.0
-    shift: float = 0.0
-    version: int = 0
-    values: tuple[float, ...] = ()
+    def __init__(
+        self, function: Function, fitted: Fitted, slope: float = 1.0, shift: float = 0.0, version: int = 0,
+        values: tuple[float, ...] = (),
+    ) -> None:  # fmt: skip
+        self.function, self.fitted, self.slope, self.shift = function, fitted, slope, shift
+        self.version, self.values = version, values
 
-    def score(self, inputs: Sequence[float]) -> float:
+    def score(self, inputs: list[float]) -> float:
         """Probability of a positive label."""
         return probability(self.slope * self.function.raw(inputs) + self.shift)
 
@@ -257,7 +279,7 @@ def build(plain: dict[str, Any]) -> Function:
     raise ValueError(f"unknown kind of model {kind!r}")
 
 
-def _path(tree: Sequence[Node], inputs: Sequence[float]) -> Iterator[tuple[Node, Node, bool]]:
+def _path(tree: Sequence[Node], inputs: list[float]) -> Iterator[tuple[Node, Node, bool]]:
     """(node, its child, whether that is the right one) from the root to a leaf."""
     node = tree[0]
     while node.left:

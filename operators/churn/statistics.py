@@ -8,11 +8,12 @@ start, in any order. Everything about gaps, trends and MBG/NBD's (x, t_x, T) is 
 from __future__ import annotations
 
 from bisect import insort
+from typing import Final
 
 from operators.churn.parts import Statistics
 
-DAY = 86_400_000  # ms
-KEPT = 32  # purchases whose times are known one by one
+DAY: Final = 86_400_000  # ms
+KEPT: Final = 32  # purchases whose times are known one by one
 
 
 def empty() -> Statistics:

@@ -14,13 +14,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from math import exp, log, log1p, sqrt
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from operators.churn.btyd import comes_back, expected_purchases, expected_spend
 from operators.churn.parts import Fitted, Statistics
 from operators.churn.statistics import DAY
 
-FOUR_MONTHS = 120 * DAY
+FOUR_MONTHS: Final = 120 * DAY
 FACTS = (
     "recency", "purchases", "days_with_purchase", "first_to_last", "tenure", "spent", "last_value",
     "gap_mean", "gap_spread", "weight_13d", "weight_40d", "weight_120d", "same_season",
@@ -54,9 +54,10 @@ GROUPS = (  # of inputs that say nearly the same
     ("gap_mean", "gap_spread"),
 )
 SILENCE = "silence"  # the MBG/NBD's own log-odds that somebody stays away for the horizon
-_SILENCE = list(INPUTS).index(SILENCE)
-FLOOR = 1e-3  # of decayed counts: what is left of a purchase after seven times four months of silence
-SURE = 1e-4  # of probabilities: nothing is more certain than that
+_SILENCE: Final = list(INPUTS).index(SILENCE)
+_log1p: Final = log1p
+FLOOR: Final = 1e-3  # of decayed counts: what is left of a purchase after seven times four months of silence
+SURE: Final = 1e-4  # of probabilities: nothing is more certain than that
 
 
 Population = tuple[float, float, float, float, float]
@@ -119,32 +120,42 @@ def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
         *more,
     ) = facts  # fmt: skip
     once = days < 2
-    ratio = 0.0 if once else log1p(recency / gap)
+    ratio = 0.0 if once else compressed(recency / gap)
     surprise = 0.0 if once else (recency - gap) / (spread + 7)
     activity = log(season + FLOOR)
     found = [
-        log1p(recency),
-        log1p(purchases),
-        log1p(days),
-        log1p(tenure),
-        log1p(spent) if spent > 0 else 0.0,
-        log1p(spent / purchases) if spent > 0 else 0.0,
-        log1p(last) if last > 0 else 0.0,
-        log1p(gap),
-        log1p(spread),
+        compressed(recency),
+        compressed(purchases),
+        compressed(days),
+        compressed(tenure),
+        compressed(spent) if spent > 0 else 0.0,
+        compressed(spent / purchases) if spent > 0 else 0.0,
+        compressed(last) if last > 0 else 0.0,
+        compressed(gap),
+        compressed(spread),
         ratio if ratio < 3.0 else 3.0,
         surprise if surprise < 5.0 else 5.0,
         1.0 if once else 0.0,
         activity,
         log(month + FLOOR) - activity,
-        log1p(weeks),
-        log1p(30 * days / (tenure + 90)),
-        log1p(seasonal),
+        compressed(weeks),
+        compressed(30 * days / (tenure + 90)),
+        compressed(seasonal),
         _silence(days, span, tenure, fitted, horizon),
     ]
     for value in more:
-        found.append(log1p(value) if value > 0 else -log1p(-value))
+        found.append(compressed(value))
     return found
+
+
+def compressed(value: float) -> float:
+    """The logarithm of a count, a duration or money, which may be none, and of what is below none the same
+    mirrored."""
+    if value > 0:
+        return _log1p(value)
+    if value < 0:
+        return -_log1p(-value)
+    return value
 
 
 def refit(inputs: Sequence[float], facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import cos, log1p, pi, sin
+from math import cos, pi, sin
+from typing import Final
 
 from operators.churn.parts import Fitted
 from operators.churn.scoring import Linear, Scorer
 from operators.churn.subject import Subject
-from operators.churn.vector import words_of_features
+from operators.churn.vector import compressed, words_of_features
 from operators.intent.parts import Visit
 
 # name -> in words: (when it is large, when it is small). Seconds in and between, hours away, days known; the
@@ -34,7 +35,8 @@ GROUPS = (  # of facts that say nearly the same
     ("orders", "ordered_before", "days_since_order"),
     ("hour_sine", "hour_cosine"),
 )
-HOUR, DAY = 3_600_000, 86_400_000  # ms
+HOUR: Final = 3_600_000  # ms
+DAY: Final = 24 * HOUR
 
 
 def names(signals: Iterable[str], more: Iterable[str] = ()) -> tuple[str, ...]:
@@ -54,7 +56,7 @@ def words(signals: Sequence[str], more: Sequence[str] = ()) -> dict[str, tuple[s
 
 def facts(
     visits: Sequence[Visit], totals: dict[str, int], first: int, orders: int, ordered_at: int,
-    at: int, gap: int, signals: Iterable[str], more: Sequence[float] = (),
+    at: int, gap: int, signals: Sequence[str], more: Sequence[float] = (),
 ) -> tuple[float, ...]:  # fmt: skip
     """FACTS, each signal in this visit and before it, and `more`, at `at` (ms). `visits`: the newest,
     ascending, none begun after `at`; `totals` by signal, the first at `first`. `orders`, the last at
@@ -65,30 +67,42 @@ def facts(
     before = -1
     if visits:
         visit = visits[-1]
-        if at - visit.end <= gap:
-            start, newest, here = visit.start, visit.end, visit.counts
-            events = sum(here.values())
+        end = visit.end
+        if at - end <= gap:
+            start, newest, here = visit.start, end, visit.counts
+            for count in here.values():
+                events += count
             if len(visits) > 1:
                 before = visits[-2].end
         else:
-            before = visit.end
+            before = end
     angle = at % DAY / DAY * 2 * pi
-    now = [here.get(name, 0) for name in signals]
-    past = [totals.get(name, 0) - here.get(name, 0) for name in signals]
-    return (
-        (at - start) / 1000, events, (newest - start) / 1000 / max(1, events - 1), (at - newest) / 1000,
-        before >= 0, (start - before) / HOUR if before >= 0 else 0.0,
+    found = [
+        (at - start) / 1000,
+        float(events),
+        (newest - start) / 1000 / max(1, events - 1),
+        (at - newest) / 1000,
+        1.0 if before >= 0 else 0.0,
+        (start - before) / HOUR if before >= 0 else 0.0,
         max(0, at - first) / DAY if first >= 0 else 0.0,
-        orders, orders > 0, (at - ordered_at) / DAY if orders else 0.0, orders > 0 and ordered_at >= start,
-        1 + sin(angle), 1 + cos(angle), *now, *past, *more,
-    )  # fmt: skip
+        float(orders),
+        1.0 if orders > 0 else 0.0,
+        (at - ordered_at) / DAY if orders else 0.0,
+        1.0 if orders > 0 and ordered_at >= start else 0.0,
+        1 + sin(angle),
+        1 + cos(angle),
+    ]
+    past = []
+    for name in signals:
+        count = here.get(name, 0)
+        found.append(float(count))
+        past.append(float(totals.get(name, 0) - count))
+    return (*found, *past, *more)
 
 
 def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
     """Logarithms, because counts and durations are skewed. Nothing is fitted beforehand."""
-    if min(facts) >= 0:  # nearly always; half the time of what follows
-        return list(map(log1p, facts))
-    return [log1p(fact) if fact >= 0 else -log1p(-fact) for fact in facts]
+    return [compressed(fact) for fact in facts]
 
 
 def refit(inputs: list[float], facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:

@@ -1,27 +1,14 @@
-"""All of purchase intent that a customer's record holds, and what happens to it.
-
-begins    whether an event is a reason to keep anything
-happened  at an order or a signal; whether it asks for a score
-due       when the next label is known, for the record's timer
-again     never: what asks for a score is what somebody does
-last      as of when they were scored last
-ask       notes that something asks for a score; whether it is to be found at once
-score     what the model says now; leaves a snapshot behind, at most one in `apart`
-newest    the newest score
-is_news   whether a score is a reason to tell of this visitor
-told      this visitor was told of
-forget    the newest score is not known any more
-examples  snapshots whose horizon has passed, with their labels, for the learner
-merge     two customers are one
-"""
+"""All of purchase intent that a customer's record holds, and what happens to it."""
 
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from operators.churn import pending
+from operators.churn.keeper import Keeper, More
+from operators.churn.parts import Snapshot
 from operators.churn.reasons import Reasons
 from operators.churn.scoring import Scorer
 from operators.intent import vector, visits
@@ -30,162 +17,146 @@ from operators.intent.parts import Score, Visitor
 from operators.served import Served
 from schemas.churn import Example
 
-UNLIKELY = 0.05  # of a probability below it nobody asks why, and most are
+UNLIKELY: Final = 0.05  # of a probability below it nobody asks why, and most are
+_ORDER: Final = ORDER
 
 
 def empty() -> Visitor:
     return Visitor([], {}, -1, 0, [], [])
 
 
-def begins(what: str) -> bool:
-    """Whether there is something to keep of somebody of whom nothing is kept yet."""
-    return True
+class IntentKeeper(Keeper):
+    """Mostly nobody looks at a score before the next thing that the visitor does, so it is found when
+    somebody does, but for those that leave a snapshot. What asks for one is what they do, never time."""
 
+    def __init__(self, definition: Definition) -> None:
+        self._horizon = definition.horizon
+        self._gap = definition.gap
+        self._apart = definition.apart
+        self._visit = definition.visit
+        self._signals = tuple(definition.signals)
+        self._reasons = Reasons(definition.words, vector.GROUPS)
 
-def happened(visitor: Visitor, at: int, what: str, definition: Definition) -> bool:
-    """An order, or the signal `what`, at `at` (ms); whether it asks for a score."""
-    if what == ORDER:
-        ordered(visitor, at, definition)
+    def begins(self, what: str) -> bool:
         return True
-    saw(visitor, at, what, definition)
-    return at >= visitor.visits[-1].start  # else told late, of an earlier visit
 
+    def happened(self, visitor: Visitor, at: int, what: str) -> bool:
+        """An order, or the signal `what`."""
+        if what == _ORDER:
+            self.ordered(visitor, at)
+            return True
+        return self.saw(visitor, at, what)
 
-def saw(visitor: Visitor, at: int, signal: str, definition: Definition) -> None:
-    visitor.totals[signal] = visitor.totals.get(signal, 0) + 1
-    if visitor.first < 0 or at < visitor.first:
-        visitor.first = at
-    visits.add(visitor.visits, at, signal, definition.gap)
+    def saw(self, visitor: Visitor, at: int, signal: str) -> bool:
+        """A signal at `at` (ms); whether it is of the newest visit, and was not told late."""
+        totals = visitor.totals
+        totals[signal] = totals.get(signal, 0) + 1
+        first = visitor.first
+        if first < 0 or at < first:
+            visitor.first = at
+        return visits.add(visitor.visits, at, signal, self._gap)
 
+    def ordered(self, visitor: Visitor, at: int) -> None:
+        visitor.orders += 1
+        insort(visitor.ordered, at)
+        self._keep(visitor)
+        self._answer(visitor, (at,))
 
-def ordered(visitor: Visitor, at: int, definition: Definition) -> None:
-    visitor.orders += 1
-    insort(visitor.ordered, at)
-    _keep(visitor, definition)
-    _answer(visitor, (at,), definition)
+    def _keep(self, visitor: Visitor) -> None:
+        """Of the orders' times those that a snapshot which waits may ask for, here or where this is merged
+        with, whose time may be a little behind; and the last one ends what a score of before it said."""
+        last = visitor.ordered[-1]
+        since = last - 2 * self._horizon
+        if visitor.ordered[0] < since:
+            visitor.ordered = [at for at in visitor.ordered if at >= since]
+        if visitor.as_of < last:
+            visitor.as_of = -1
 
+    def _answer(self, visitor: Visitor, times: Iterable[int]) -> None:
+        """What orders at `times` say to the snapshots that wait."""
+        waiting = visitor.waiting
+        if not self._visit:
+            pending.mark(waiting, times, self._horizon)
+            return
+        for at in times:
+            start = visits.began(visitor.visits, at, self._gap)
+            pending.mark([one for one in waiting if one.at >= start], (at,), self._horizon)
 
-def _keep(visitor: Visitor, definition: Definition) -> None:
-    """Of the orders' times those that a snapshot which waits may ask for, here or where this is merged
-    with, whose time may be a little behind; and the last one ends what a score of before it said."""
-    last = visitor.ordered[-1]
-    since = last - 2 * definition.horizon
-    if visitor.ordered[0] < since:
-        visitor.ordered = [at for at in visitor.ordered if at >= since]
-    if visitor.as_of < last:
+    def eligible(self, visitor: Visitor, at: int) -> bool:
+        """Whether they are there at `at`."""
+        seen = visitor.visits
+        return bool(seen) and at - seen[-1].end <= self._gap
+
+    def due(self, visitor: Visitor) -> int:
+        """When the next label is known."""
+        waiting = visitor.waiting
+        return waiting[0].at + self._horizon if waiting else -1
+
+    def again(self, visitor: Visitor, now: int) -> bool:
+        return False
+
+    def last(self, visitor: Visitor) -> int:
+        return visitor.as_of
+
+    def ask(self, visitor: Visitor, at: int) -> bool:
+        visitor.as_of = at
+        return pending.is_due(visitor, at, self._apart)
+
+    def score(
+        self, visitor: Visitor, owner: str, at: int, more: Sequence[float], scorer: Scorer
+    ) -> Score:  # fmt: skip
+        """Without saying why."""
+        facts = self._facts(visitor, at, more)
+        chance = scorer.score(vector.inputs(facts, scorer.fitted, self._horizon))
+        pending.leave(visitor, at, owner, facts, chance, scorer.version, self._apart)
+        return Score(at, chance, (), scorer.version)
+
+    def newest(self, visitor: Visitor, served: Served, more: More) -> Score | None:
+        at = visitor.as_of
+        if at < 0 or visitor.visits[-1].end > at:
+            return None  # never scored, or what was told of their last visit came too late to be
+        facts, scorer = self._facts(visitor, at, more(at)), served.scorer(at)
+        inputs = vector.inputs(facts, scorer.fitted, self._horizon)
+        chance = scorer.score(inputs)
+        why = self._reasons.of(scorer.function, inputs) if chance >= UNLIKELY else ()
+        return Score(at, chance, why, scorer.version)
+
+    def is_news(self, visitor: Visitor, score: Score | None) -> bool:
+        """Whatever they do moves it."""
+        return True
+
+    def forget(self, visitor: Visitor) -> None:
         visitor.as_of = -1
 
+    def _facts(self, visitor: Visitor, at: int, more: Sequence[float]) -> tuple[float, ...]:
+        seen, ordered = visitor.visits, visitor.ordered
+        ordered_at = ordered[-1] if ordered else -1
+        newest = max(seen[-1].end if seen else -1, ordered_at)
+        if at < newest:
+            raise ValueError(f"a score as of {at} would use what happened at {newest}")
+        return vector.facts(
+            seen, visitor.totals, visitor.first, visitor.orders, ordered_at, at, self._gap, self._signals,
+            more,
+        )  # fmt: skip
 
-def _answer(visitor: Visitor, times: Iterable[int], definition: Definition) -> None:
-    """What orders at `times` say to the snapshots that wait."""
-    waiting, horizon = visitor.waiting, definition.horizon
-    if not definition.visit:
-        pending.mark(waiting, times, horizon)
-        return
-    for at in times:
-        start = visits.began(visitor.visits, at, definition.gap)
-        pending.mark((one for one in waiting if one.at >= start), (at,), horizon)
+    def examples(self, visitor: Visitor, now: int) -> list[Example]:
+        return pending.examples(visitor.waiting, now, self._horizon, _came_back, vector.segment)
 
-
-def eligible(visitor: Visitor, at: int, definition: Definition) -> bool:
-    """Whether they are there at `at`."""
-    return bool(visitor.visits) and at - visitor.visits[-1].end <= definition.gap
-
-
-def due(visitor: Visitor, definition: Definition) -> int:
-    """When the next label is known; -1: none waits."""
-    return visitor.waiting[0].at + definition.horizon if visitor.waiting else -1
-
-
-def again(visitor: Visitor, now: int, definition: Definition) -> bool:
-    return False
-
-
-def last(visitor: Visitor) -> int:
-    """As of when they were scored last (ms), -1: not since an order."""
-    return visitor.as_of
-
-
-def ask(visitor: Visitor, at: int, definition: Definition) -> bool:
-    """They are to be scored as of `at` (ms). Mostly nobody looks at the score before the next thing that they
-    do, so it is found when somebody does, but for those that leave a snapshot."""
-    visitor.as_of = at
-    return pending.is_due(visitor, at, definition.apart)
+    def merge(self, mine: Visitor, theirs: Visitor) -> None:
+        """As if they had been one from the start, but for what was scored."""
+        mine.visits = visits.together(mine.visits + theirs.visits, self._gap)
+        for signal, count in theirs.totals.items():
+            mine.totals[signal] = mine.totals.get(signal, 0) + count
+        mine.first = min((first for first in (mine.first, theirs.first) if first >= 0), default=-1)
+        pending.merge(mine.waiting, theirs.waiting, ([], []), self._horizon)
+        mine.orders += theirs.orders
+        mine.ordered = sorted(mine.ordered + theirs.ordered)
+        self._answer(mine, mine.ordered)
+        mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
+        mine.as_of = max(mine.as_of, theirs.as_of)
+        if mine.ordered:
+            self._keep(mine)
 
 
-def score(
-    visitor: Visitor, owner: str, at: int, more: Sequence[float], scorer: Scorer, definition: Definition
-) -> Score:
-    """Score the visitor `owner` as of `at`, which is not before anything in their record, without saying why.
-    Raises ValueError otherwise, because the snapshot would hold what its scoring time could not know."""
-    facts = _facts(visitor, at, more, definition)
-    chance = scorer.score(vector.inputs(facts, scorer.fitted, definition.horizon))
-    pending.leave(visitor, at, owner, facts, chance, scorer.version, definition.apart)
-    return Score(at, chance, (), scorer.version)
-
-
-def newest(
-    visitor: Visitor, served: Served, more: Callable[[int], Sequence[float]], definition: Definition
-) -> Score | None:
-    """The newest score; `more`: the features that are facts, at a moment (ms)."""
-    at = visitor.as_of
-    if at < 0 or visitor.visits[-1].end > at:
-        return None  # never scored, or what was told of their last visit came too late to be
-    facts, scorer = _facts(visitor, at, more(at), definition), served.scorer(at)
-    inputs = vector.inputs(facts, scorer.fitted, definition.horizon)
-    chance = scorer.score(inputs)
-    why: tuple[str, ...] = ()
-    if chance >= UNLIKELY:
-        why = _reasons(tuple(definition.signals), definition.more).of(scorer.function, inputs)
-    return Score(at, chance, why, scorer.version)
-
-
-def is_news(visitor: Visitor, score: Score | None) -> bool:
-    """Whether a profile is to say so: whatever they do moves it."""
-    return True
-
-
-def told(visitor: Visitor) -> None:
-    """Nothing to remember."""
-
-
-def forget(visitor: Visitor) -> None:
-    """The newest score is not known any more."""
-    visitor.as_of = -1
-
-
-def _facts(visitor: Visitor, at: int, more: Sequence[float], definition: Definition) -> tuple[float, ...]:
-    ordered_at = visitor.ordered[-1] if visitor.ordered else -1
-    newest = max(visitor.visits[-1].end if visitor.visits else -1, ordered_at)
-    if at < newest:
-        raise ValueError(f"a score as of {at} would use what happened at {newest}")
-    return vector.facts(
-        visitor.visits, visitor.totals, visitor.first, visitor.orders, ordered_at, at, definition.gap,
-        definition.signals, more,
-    )  # fmt: skip
-
-
-@lru_cache(maxsize=8)
-def _reasons(signals: tuple[str, ...], more: tuple[str, ...]) -> Reasons:
-    return Reasons(vector.words(signals, more), vector.GROUPS)
-
-
-def examples(visitor: Visitor, now: int, definition: Definition) -> list[Example]:
-    """What the learner may know at `now` (ms), the watermark."""
-    return pending.examples(visitor.waiting, now, definition.horizon, lambda one: one.back, vector.segment)
-
-
-def merge(mine: Visitor, theirs: Visitor, definition: Definition) -> None:
-    """Take over all of `theirs`: as if they had been one from the start, but for what was scored."""
-    mine.visits = visits.together(mine.visits + theirs.visits, definition.gap)
-    for signal, count in theirs.totals.items():
-        mine.totals[signal] = mine.totals.get(signal, 0) + count
-    mine.first = min((first for first in (mine.first, theirs.first) if first >= 0), default=-1)
-    pending.merge(mine.waiting, theirs.waiting, ([], []), definition.horizon)
-    mine.orders += theirs.orders
-    mine.ordered = sorted(mine.ordered + theirs.ordered)
-    _answer(mine, mine.ordered, definition)
-    mine.snapshot_at = max(mine.snapshot_at, theirs.snapshot_at)
-    mine.as_of = max(mine.as_of, theirs.as_of)
-    if mine.ordered:
-        _keep(mine, definition)
+def _came_back(one: Snapshot) -> bool:
+    return one.back

@@ -7,23 +7,31 @@ their signals, because each is a chain of steps no longer than that.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from operators.intent.parts import Visit
 
-KEPT = 8  # the newest; a model looks at two, late signals and merges may close gaps between others
+KEPT: Final = 8  # the newest; a model looks at two, late signals and merges may close gaps between others
 
 
-def add(visits: list[Visit], at: int, signal: str, gap: int) -> None:
-    """A signal at `at` (ms); late ones belong where their time says."""
+def add(visits: list[Visit], at: int, signal: str, gap: int) -> bool:
+    """A signal at `at` (ms); late ones belong where their time says. Whether it is of the newest visit."""
     if visits:
         newest = visits[-1]
-        if newest.start <= at <= newest.end + gap:  # nearly always
-            if at > newest.end:
+        end = newest.end
+        if at <= end + gap:
+            if at < newest.start:
+                visits[:] = together([*visits, Visit(at, at, {signal: 1})], gap)
+                return at >= visits[-1].start
+            if at > end:
                 newest.end = at
             counts = newest.counts
             counts[signal] = counts.get(signal, 0) + 1
-            return
-    visits[:] = together([*visits, Visit(at, at, {signal: 1})], gap)
+            return True
+    visits.append(Visit(at, at, {signal: 1}))
+    if len(visits) > KEPT:
+        del visits[:-KEPT]
+    return True
 
 
 def together(visits: Iterable[Visit], gap: int) -> list[Visit]:

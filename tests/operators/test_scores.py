@@ -8,7 +8,6 @@ import msgspec
 import pytest
 
 from operators import playbook as playbooks
-from operators.churn import scoring
 from operators.churn.published import Incompatible
 from operators.identity import customer_id
 from operators.playbook import BadPlaybook
@@ -131,17 +130,19 @@ def test_conditions_and_facts_of_any_trigger_may_read_the_score() -> None:
     assert decision.facts["churn_reasons"]
 
 
-def test_a_score_that_cannot_be_found_is_a_dead_letter_and_the_order_counts(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def defect(self: object, inputs: object) -> float:
-        raise IndexError("a defect deep in a model")
-
-    monkeypatch.setattr(scoring.Linear, "raw", defect)
-    outcome = run(order(0), order(1), until=15 * DAY)
+def test_a_score_that_cannot_be_found_is_a_dead_letter_and_the_order_counts() -> None:
+    shop = retail()
+    churn = shop.foretold["churn"]
+    leaf, purchases = [0.0, -1, 0.0, 0, 0], churn.definition.inputs.index("purchases")
+    # Of who has bought it asks for an input that there is not.
+    tree = [[0.0, purchases, 0.5, 1, 2], leaf, [0.0, 99, 0.0, 1, 1]]
+    raw = models.of(churn.definition, 7, {"kind": "trees", "trees": [tree]})
+    broken = churn._replace(served=churn.served.always(raw))
+    shop = shop._replace(foretold=shop.foretold | {"churn": broken})
+    outcome = run(order(0), order(1), until=15 * DAY, playbook=shop)
     letters = list(outcome.dead_letters.values())
     assert len(letters) == 4, "two orders, and a try a week"
-    assert all("a defect deep in a model" in letter.detail for letter in letters)
+    assert all("IndexError" in letter.detail for letter in letters)
     assert outcome.features_of(ANN_ID, at(2))["orders_lifetime"] == 2
 
 

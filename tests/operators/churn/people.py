@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 from operators.churn import customer, scoring
+from operators.churn.customer import ChurnKeeper
 from operators.churn.definition import Definition
 from operators.churn.parts import Churn
 from operators.churn.statistics import DAY
@@ -13,6 +14,7 @@ from schemas.churn import Example
 MONTH = Definition(
     on=frozenset({"Order Completed"}), value="", horizon=30 * DAY, every=7 * DAY, apart=7 * DAY
 )
+MONTHLY = ChurnKeeper(MONTH)
 
 
 def shop(people: int, days: int, seed: int = 1, decline: int = 10**6) -> list[tuple[int, str, int]]:
@@ -35,6 +37,7 @@ def examples(
     log: list[tuple[int, str, int]], definition: Definition = MONTH, until: int = 0
 ) -> list[Example]:
     """What the learner is told of a log, in order, when all are scored every week by the rule."""
+    keeper = ChurnKeeper(definition)
     churns: dict[str, Churn] = {}
     found: list[Example] = []
     place = 0
@@ -42,10 +45,10 @@ def examples(
     for at in range(7 * DAY, end, 7 * DAY):
         while place < len(log) and log[place][0] <= at:
             time, who, value = log[place]
-            customer.bought(churns.setdefault(who, customer.empty()), time, value, definition)
+            keeper.bought(churns.setdefault(who, customer.empty()), time, value)
             place += 1
         for churn in churns.values():
-            found += customer.examples(churn, at, definition)
+            found += keeper.examples(churn, at)
         for who, churn in churns.items():
-            customer.score(churn, who, at, (), scoring.rule(), definition)
+            keeper.score(churn, who, at, (), scoring.rule())
     return sorted(found, key=lambda example: (example.known_at, example.customer))

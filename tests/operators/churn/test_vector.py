@@ -11,7 +11,7 @@ from operators.churn import customer, scoring, vector
 from operators.churn.btyd import alive, comes_back, expected_purchases, expected_spend
 from operators.churn.scoring import Linear, Scorer, probability, rule
 from operators.churn.statistics import DAY, KEPT
-from tests.operators.churn.people import MONTH
+from tests.operators.churn.people import MONTH, MONTHLY
 from tests.properties.logs import law
 
 HOUR = DAY // 24
@@ -71,7 +71,7 @@ def test_a_score_is_what_its_definition_says(
 ) -> None:
     churn = customer.empty()
     for time, value in log_:
-        customer.bought(churn, time, value, MONTH)
+        MONTHLY.bought(churn, time, value)
     at = max(time for time, _ in log_) + later * HOUR
     expected = plain(log_, at, MONTH.horizon)
     assert list(expected) == list(vector.INPUTS)
@@ -81,7 +81,7 @@ def test_a_score_is_what_its_definition_says(
         assert isclose(mine, expected[name], rel_tol=1e-9, abs_tol=1e-6), name
     scorer = Scorer(Linear(0.3, weighed, [0.5] * len(weighed)), rule().fitted, slope, shift, 7)
     odds = 0.3 + sum(weight * value for weight, value in zip(weighed, found, strict=True))
-    score = customer.score(churn, "ann", at, (), scorer, MONTH)
+    score = MONTHLY.score(churn, "ann", at, (), scorer)
     assert isclose(score.probability, probability(slope * odds + shift), rel_tol=1e-9)
     assert vector.refit(found, facts, scorer.fitted, MONTH.horizon) == found
 
@@ -93,24 +93,24 @@ def test_reasons_and_outlook_are_those_of_a_fresh_score_or_of_one_a_point_away(
 ) -> None:
     churn = customer.empty()
     for time, value in log_:
-        customer.bought(churn, time, value, MONTH)
+        MONTHLY.bought(churn, time, value)
     at = max(time for time, _ in log_)
     for hour in hours:
         at += hour * HOUR
-        found = customer.score(churn, "ann", at, (), rule(), MONTH)
+        found = MONTHLY.score(churn, "ann", at, (), rule())
         assert abs(found.probability - churn.explained) < customer.CHANGE
     churn.explained = -1.0
-    fresh = customer.score(churn, "ann", at, (), rule(), MONTH)
+    fresh = MONTHLY.score(churn, "ann", at, (), rule())
     assert fresh.probability == found.probability
-    customer.bought(churn, at, 100, MONTH)
-    after = customer.score(churn, "ann", at, (), rule(), MONTH)
+    MONTHLY.bought(churn, at, 100)
+    after = MONTHLY.score(churn, "ann", at, (), rule())
     assert after.next_purchase_at > at
 
 
 def test_what_to_expect_is_what_the_population_models_say() -> None:
     churn = customer.empty()
     for day in (0, 30, 60):
-        customer.bought(churn, day * DAY, 2_000, MONTH)
+        MONTHLY.bought(churn, day * DAY, 2_000)
     facts = vector.facts(churn.bought, 80 * DAY, MONTH.horizon)
     fitted = scoring.rule().fitted
     found = vector.outlook(facts, fitted, 80 * DAY, MONTH.horizon)

@@ -10,23 +10,25 @@ from operators.churn.pending import unpacked
 from operators.intent import vector, visitor
 from operators.intent.parts import Visitor
 from operators.intent.vector import DAY, HOUR
+from operators.intent.visitor import IntentKeeper
 from schemas.churn import Example
 from tests.operators.intent.people import MINUTE, SHOP, examples
 
 RULE = vector.rule(len(SHOP.signals))
+KEEPER = IntentKeeper(SHOP)
 
 
 def who(*seen: tuple[int, str], orders: tuple[int, ...] = ()) -> Visitor:
     one = visitor.empty()
     for at, signal in seen:
-        visitor.saw(one, at, signal, SHOP)
+        KEEPER.saw(one, at, signal)
     for at in orders:
-        visitor.ordered(one, at, SHOP)
+        KEEPER.ordered(one, at)
     return one
 
 
 def chance(one: Visitor, at: int) -> float:
-    return visitor.score(one, "ann", at, (), RULE, SHOP).probability
+    return KEEPER.score(one, "ann", at, (), RULE).probability
 
 
 def known(one: Visitor, at: int) -> dict[str, float]:
@@ -55,39 +57,39 @@ def test_before_anything_is_learnt_the_further_on_the_way_the_likelier_an_order(
     assert looks < chance(who((0, "adds")), 0) < chance(who((0, "checkouts")), 0) < 0.5
     assert chance(who((2 * DAY, "looks"), orders=(0,)), 2 * DAY) > looks
     assert chance(who((0, "checkouts"), orders=(1,)), 1) < looks, "they have what they came for"
-    assert visitor.score(who((0, "looks")), "ann", 0, (), RULE, SHOP).version == 0
+    assert KEEPER.score(who((0, "looks")), "ann", 0, (), RULE).version == 0
 
 
 def test_both_labels_are_known_a_horizon_after_the_score_and_not_before() -> None:
     buys, leaves = who((0, "looks")), who((0, "looks"))
     for one in (buys, leaves):
         chance(one, MINUTE)
-    visitor.ordered(buys, 10 * MINUTE, SHOP)
+    KEEPER.ordered(buys, 10 * MINUTE)
     for one, label in ((buys, True), (leaves, False)):
-        assert visitor.due(one, SHOP) == MINUTE + DAY
-        assert visitor.examples(one, MINUTE + DAY - 1, SHOP) == []
-        (example,) = visitor.examples(one, MINUTE + DAY, SHOP)
+        assert KEEPER.due(one) == MINUTE + DAY
+        assert KEEPER.examples(one, MINUTE + DAY - 1) == []
+        (example,) = KEEPER.examples(one, MINUTE + DAY)
         assert (example.label, example.known_at) == (label, MINUTE + DAY)
-        assert visitor.due(one, SHOP) == -1
+        assert KEEPER.due(one) == -1
 
 
 def test_an_order_before_the_score_or_after_the_horizon_is_no_answer() -> None:
     one = who((0, "looks"), orders=(0,))
     chance(one, MINUTE)
-    visitor.ordered(one, MINUTE + DAY + 1, SHOP)
-    assert [example.label for example in visitor.examples(one, 3 * DAY, SHOP)] == [False]
+    KEEPER.ordered(one, MINUTE + DAY + 1)
+    assert [example.label for example in KEEPER.examples(one, 3 * DAY)] == [False]
 
 
 def test_with_the_visit_as_horizon_only_an_order_of_the_same_visit_counts() -> None:
-    shop = SHOP._replace(visit=True, horizon=4 * HOUR)
+    keeper = IntentKeeper(SHOP._replace(visit=True, horizon=4 * HOUR))
 
     def label(*seen: int, order: int) -> bool:
         one = who((0, "looks"))
-        visitor.score(one, "ann", 0, (), RULE, shop)
+        keeper.score(one, "ann", 0, (), RULE)
         for at in seen:
-            visitor.saw(one, at, "looks", shop)
-        visitor.ordered(one, order, shop)
-        (example,) = visitor.examples(one, 4 * HOUR, shop)
+            keeper.saw(one, at, "looks")
+        keeper.ordered(one, order)
+        (example,) = keeper.examples(one, 4 * HOUR)
         return example.label
 
     assert label(order=20 * MINUTE)
@@ -101,7 +103,7 @@ def test_snapshots_are_apart_and_a_score_never_looks_back() -> None:
     for minute in range(12):
         chance(one, minute * MINUTE)
     assert [snapshot.at // MINUTE for snapshot in one.waiting] == [0, 5, 10]
-    visitor.saw(one, HOUR, "looks", SHOP)
+    KEEPER.saw(one, HOUR, "looks")
     with pytest.raises(ValueError, match="would use what happened"):
         chance(one, HOUR - 1)
 
@@ -126,7 +128,7 @@ def test_no_fact_of_an_example_uses_anything_after_its_scoring_time(
         chance(one, at)
     for time, what in left:
         _do(one, time, what)
-    found += visitor.examples(one, 10**12, SHOP)
+    found += KEEPER.examples(one, 10**12)
     for example in found:
         then = visitor.empty()
         for time, what in sorted(log):
@@ -140,9 +142,9 @@ def test_no_fact_of_an_example_uses_anything_after_its_scoring_time(
 
 def _do(one: Visitor, at: int, what: str) -> None:
     if what == "order":
-        visitor.ordered(one, at, SHOP)
+        KEEPER.ordered(one, at)
     else:
-        visitor.saw(one, at, what, SHOP)
+        KEEPER.saw(one, at, what)
 
 
 @given(*[st.lists(happened, max_size=12)] * 3)
@@ -153,12 +155,12 @@ def test_merging_is_commutative_and_associative(
         one = visitor.empty()
         for at, what in sorted(log):
             _do(one, at, what)
-            visitor.score(one, name, at, (), RULE, SHOP)
+            KEEPER.score(one, name, at, (), RULE)
         return msgspec.msgpack.decode(msgspec.msgpack.encode(one), type=Visitor)
 
     def merged(*halves: Visitor) -> Visitor:
         for other in halves[1:]:
-            visitor.merge(halves[0], other, SHOP)
+            KEEPER.merge(halves[0], other)
         return halves[0]
 
     left = merged(merged(made("a", a), made("b", b)), made("c", c))
