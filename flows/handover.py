@@ -44,12 +44,19 @@ def promote(new: Path, live: Path, brokers: str) -> str:
     Returns only when the live run has been stopped by somebody. Raises KafkaTrouble, StateError, and
     KeyboardInterrupt when it is stopped itself.
     """
-    if (done := swap.settle(live)) is not None:
-        return _done(done)
+    with swap.alone(live):
+        if (done := swap.settle(live)) is not None:
+            return _done(done)
+        root = _replayed(new)
+        return _hand_over(root, scope_of(live, root.name), brokers)
+
+
+def _replayed(new: Path) -> Path:
+    """The state in `new` that can take the place of a live one. Raises StateError when there is none."""
     root = scope_of(new)
     plan = planning.read(root)
     if plan is None and (root / PENDING).exists():
-        return _hand_over(root, scope_of(live, root.name), brokers)
+        return root
     if plan is None:
         raise StateError(f"{root} holds no replay; oncue replay makes one")
     if any(part.files for part in plan.parts):
@@ -64,20 +71,21 @@ def promote(new: Path, live: Path, brokers: str) -> str:
         )
     if not plan.round and not _resume(root).finished:
         raise StateError(f"the replay in {root} has not come to its end; run the same oncue replay first")
-    return _hand_over(root, scope_of(live, root.name), brokers)
+    return root
 
 
 def undo(live: Path, brokers: str) -> str:
     """The state that `promote` replaced comes back, after it has worked off what came since."""
-    if (done := swap.settle(live)) is not None:
-        return _done(done)
-    folder = live / BEFORE
-    if not folder.is_dir():
-        raise StateError(f"{live} holds no state from before a promote; there is nothing to undo")
-    root = scope_of(folder)
-    if planning.read(root) is None and not (root / PENDING).exists():
-        _make_replay(root, _seam(live / root.name))
-    return _hand_over(root, scope_of(live, root.name), brokers)
+    with swap.alone(live):
+        if (done := swap.settle(live)) is not None:
+            return _done(done)
+        folder = live / BEFORE
+        if not folder.is_dir():
+            raise StateError(f"{live} holds no state from before a promote; there is nothing to undo")
+        root = scope_of(folder)
+        if planning.read(root) is None and not (root / PENDING).exists():
+            _make_replay(root, _seam(live / root.name))
+        return _hand_over(root, scope_of(live, root.name), brokers)
 
 
 def _hand_over(root: Path, live_root: Path, brokers: str) -> str:

@@ -7,8 +7,12 @@ aside; `settle` finishes what broke off, or takes it back.
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from state.errors import StateError, unusable
@@ -17,6 +21,23 @@ BEFORE = "before-promote"  # the folder in the live state directory that keeps t
 # Files in a state directory: where it took over, and where it is about to.
 SEAM, PENDING = "taken-over", "taking-over"
 _ASIDE = ".aside"
+
+
+@contextmanager
+def alone(live: Path) -> Iterator[None]:
+    """While no other promote works on the state directory `live`. Raises StateError when one does."""
+    try:
+        handle = os.open(live, os.O_RDONLY)
+    except OSError as error:
+        raise unusable(f"cannot open the state directory {live}", error) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StateError(f"another oncue promote is at work on {live}; let it end, or stop it") from None
+        yield
+    finally:
+        os.close(handle)
 
 
 def check(root: Path, live_root: Path) -> None:

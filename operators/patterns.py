@@ -35,10 +35,11 @@ class Room:
 
 def touch(patterns: Patterns, key: str, at: int, cause: str, room: Room) -> Pattern:
     """`key` was begun or changed at `at`, by the event with the message id `cause`."""
-    pattern: Pattern | None = patterns.keys.get(key)
+    keys = patterns.keys
+    pattern = keys.get(key)
     if pattern is None:
-        _make_room(patterns, at, room)
-        pattern = patterns.keys[key] = Pattern(at, cause)
+        _make_room(patterns, keys, patterns.once, at, room)
+        pattern = keys[key] = Pattern(at, cause)
     elif at > pattern.since or (at == pattern.since and cause > pattern.cause):
         pattern.since, pattern.cause = at, cause
     return pattern
@@ -49,8 +50,7 @@ def seen_before(patterns: Patterns, key: str, at: int, what: Any, room: Room) ->
     keys, once = patterns.keys, patterns.once
     pattern = _pattern(keys, once, key)
     if pattern is None:
-        if len(keys) + len(once) >= _LOOK_FROM:
-            _make_room(patterns, at, room)
+        _make_room(patterns, keys, once, at, room)
         once[key] = at, what
     return pattern
 
@@ -74,11 +74,12 @@ def stop_all(patterns: Patterns, at: int) -> None:
 
 def stop(patterns: Patterns, key: str, at: int, room: Room) -> None:
     """The reason is gone for `key`."""
-    pattern = _pattern(patterns.keys, patterns.once, key)
+    keys, once = patterns.keys, patterns.once
+    pattern = _pattern(keys, once, key)
     if pattern is None:
-        _make_room(patterns, at, room)
-        pattern = patterns.keys[key] = Pattern()
-    if at > pattern.until:
+        _make_room(patterns, keys, once, at, room)
+        keys[key] = Pattern(until=at)
+    elif at > pattern.until:
         pattern.until = at
         if pattern.lines or pattern.marks:
             _trim(pattern)
@@ -169,12 +170,13 @@ def highest(patterns: Patterns, pattern: Pattern, at: int, number: int, within: 
     return max(higher, key=lambda mark: (mark[1], -mark[0]), default=None)
 
 
-def _make_room(patterns: Patterns, at: int, room: Room) -> None:
+def _make_room(
+    patterns: Patterns, keys: dict[str, Pattern], once: dict[str, Mark], at: int, room: Room
+) -> None:
     """Before a new key at `at`: now and then forget keys without consequence; of MOST_KEYS, whatever they
     are, the half that was touched last remains."""
-    keys, once = patterns.keys, patterns.once
     many = len(keys) + len(once)
-    if many not in _LOOK_AT and many < MOST_KEYS:
+    if many < _LOOK_FROM or (many not in _LOOK_AT and many < MOST_KEYS):
         return
     forget(patterns, at - room.horizon, room.lasting, room.basket)
     if len(keys) + len(once) >= MOST_KEYS:

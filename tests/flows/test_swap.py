@@ -76,6 +76,13 @@ def test_the_new_state_is_live_and_the_old_one_is_the_way_back(tmp_path: Path) -
     assert swap.settle(live.parent) is None, "nothing had broken off"
 
 
+def test_two_promotes_do_not_work_on_one_state_directory_at_once(tmp_path: Path) -> None:
+    new, live = made(tmp_path)
+    with swap.alone(live.parent), pytest.raises(StateError, match="another oncue promote is at work on"):
+        promote(new.parent, live.parent, "nobody:1")
+    assert (there(new), there(live)) == ("new", "old")
+
+
 class Killed(BaseException):
     """As if by kill -9, as far as the file system can tell."""
 
