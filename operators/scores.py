@@ -105,7 +105,7 @@ class Scores:
             if self._keeper.happened(part, at, what):
                 self._ask(intents, record, core, part, at, message, before, before)
             else:
-                self._plan(core, part)
+                self._plan(core.alarms, part)
 
     def count(self, record: Record, at: int, what: Any) -> None:
         """An event at `at`, which is `what` to it, without finding a score."""
@@ -114,7 +114,8 @@ class Scores:
 
     def take_up(self, record: Record) -> None:
         if record.has(self._subject):
-            self._plan(record.part("core"), record.part(self._subject))
+            core: Core = record.part("core")
+            self._plan(core.alarms, record.part(self._subject))
 
     def merged(self, intents: Intents, record: Record, core: Core, at: int, cause: str) -> None:
         if record.has(self._subject):
@@ -128,13 +129,13 @@ class Scores:
         if self._keeper.again(part, now):
             self._ask(intents, record, core, part, now, "", now, watermark)
         else:
-            self._plan(core, part)
+            self._plan(core.alarms, part)
 
     def _ask(
         self, intents: Intents, record: Record, core: Core, part: Any, at: int, cause: str, before: int,
         watermark: int,
     ) -> None:  # fmt: skip
-        keeper = self._keeper
+        keeper, alarms = self._keeper, core.alarms
         at = max(at, max(core.last_seen, keeper.last(part)))
         if keeper.eligible(part, at):
             found: Score | None = None
@@ -144,20 +145,20 @@ class Scores:
                 except Exception as error:
                     dead = effects.dead_part(record.id, self._subject, at, intents.arrived, error, b"")
                     intents.effects.append(dead)
-                    core.alarms[self.alarm] = at + self._every + self._grace
+                    alarms[self.alarm] = at + self._every + self._grace
                     return
                 intents.scored(record, self._subject, found, cause, watermark)
-            if self._profile_every and keeper.is_news(part, found):
+            if self._profile_every and profiles.ALARM not in alarms and keeper.is_news(part, found):
                 profiles.plan(core, max(at, before), self._profile_every)
-        self._plan(core, part)
+        self._plan(alarms, part)
 
     def _score(self, record: Record, part: Any, at: int) -> Score:
         more = numbers(self._playbook, record, self._more, at)
         return self._keeper.score(part, record.id, at, more, self.served.scorer(at))
 
-    def _plan(self, core: Core, part: Any) -> None:
+    def _plan(self, alarms: dict[str, int], part: Any) -> None:
         due = self._keeper.due(part)
         if due >= 0:
-            core.alarms[self.alarm] = due + self._grace
+            alarms[self.alarm] = due + self._grace
         else:
-            core.alarms.pop(self.alarm, None)
+            alarms.pop(self.alarm, None)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from struct import pack, unpack
-from typing import Protocol
+from typing import Final, Protocol
 
 from operators.churn.parts import Snapshot
 from schemas.churn import Example
+
+_pack: Final = pack
 
 
 class Scored(Protocol):
@@ -28,7 +30,8 @@ class Scored(Protocol):
 
 def is_due(part: Scored, at: int, apart: int) -> bool:
     """Whether a score as of `at` leaves a snapshot behind, at most one in `apart` (ms)."""
-    return part.snapshot_at < 0 or at >= part.snapshot_at + apart
+    last = part.snapshot_at
+    return last < 0 or at >= last + apart
 
 
 def leave(
@@ -41,7 +44,7 @@ def leave(
 
 
 def snapshot(at: int, owner: str, facts: tuple[float, ...], score: float, version: int) -> Snapshot:
-    return Snapshot(at, owner, pack(f"<{len(facts)}f", *facts), score, version)
+    return Snapshot(at, owner, _pack(f"<{len(facts)}f", *facts), score, version)
 
 
 def unpacked(facts: bytes) -> tuple[float, ...]:

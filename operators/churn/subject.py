@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 from operators.churn import scoring, vector
@@ -10,7 +10,7 @@ from operators.churn.parts import Fitted
 from operators.churn.scoring import Scorer
 from operators.churn.vector import Population
 
-Facts = Sequence[float]
+Facts = tuple[float, ...]
 
 
 class Subject(NamedTuple):

@@ -113,7 +113,7 @@ def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] =
     )  # fmt: skip
 
 
-def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
+def inputs(facts: tuple[float, ...], fitted: Fitted, horizon: int) -> list[float]:
     """The numbers of a model, in the order of INPUTS and then of what the playbook adds."""
     (
         recency, purchases, days, span, tenure, spent, last, gap, spread, weeks, month, season, seasonal,
@@ -158,7 +158,7 @@ def compressed(value: float) -> float:
     return value
 
 
-def refit(inputs: Sequence[float], facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
+def refit(inputs: list[float], facts: tuple[float, ...], fitted: Fitted, horizon: int) -> list[float]:
     """`inputs` as they are with other fitted parameters; a fourth of the time of making them anew."""
     found = list(inputs)
     _, _, days, span, tenure = facts[:5]
@@ -178,7 +178,7 @@ def _repeats(days: float, span: float, tenure: float) -> tuple[float, float, flo
     return (0.0, 0.0, age) if days < 2 else (days - 1, span, age)
 
 
-def outlook(facts: Sequence[float], fitted: Fitted, at: int, horizon: int) -> Outlook:
+def outlook(facts: tuple[float, ...], fitted: Fitted, at: int, horizon: int) -> Outlook:
     """What to expect of the customer at `at` (ms) within the horizon (ms)."""
     recency, purchases, days, span, tenure, spent = facts[:6]
     x, t_x, age = _repeats(days, span, tenure)
@@ -188,7 +188,7 @@ def outlook(facts: Sequence[float], fitted: Fitted, at: int, horizon: int) -> Ou
     return Outlook(expected, worth, at + int(max(1.0, wait - recency) * DAY))
 
 
-def population(facts: Sequence[float]) -> Population:
+def population(facts: tuple[float, ...]) -> Population:
     """What the populations are fitted to: (x, t_x, T) and (purchases, their mean value)."""
     _, purchases, days, span, tenure, spent = facts[:6]
     return *_repeats(days, span, tenure), purchases, max(spent, 0.0) / purchases
@@ -204,7 +204,7 @@ def words_of_features(names: Sequence[str]) -> dict[str, tuple[str, str]]:
     return {name: (f"high {name}", f"low {name}") for name in names}
 
 
-def segment(facts: Sequence[float]) -> str:
+def segment(facts: tuple[float, ...]) -> str:
     """The group that a customer is evaluated with, besides all of them."""
     purchases = facts[1]
     return "bought once" if purchases < 2 else "2 to 4 purchases" if purchases < 5 else "5 or more purchases"

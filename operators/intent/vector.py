@@ -97,15 +97,17 @@ def facts(
         count = here.get(name, 0)
         found.append(float(count))
         past.append(float(totals.get(name, 0) - count))
-    return (*found, *past, *more)
+    found += past
+    found += more
+    return tuple(found)
 
 
-def inputs(facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
+def inputs(facts: tuple[float, ...], fitted: Fitted, horizon: int) -> list[float]:
     """Logarithms, because counts and durations are skewed. Nothing is fitted beforehand."""
     return [compressed(fact) for fact in facts]
 
 
-def refit(inputs: list[float], facts: Sequence[float], fitted: Fitted, horizon: int) -> list[float]:
+def refit(inputs: list[float], facts: tuple[float, ...], fitted: Fitted, horizon: int) -> list[float]:
     return inputs
 
 
@@ -123,7 +125,7 @@ def subject(signals: int, more: int = 0) -> Subject:
     return Subject("intent", inputs, refit, lambda _: rule(signals, more), None)
 
 
-def segment(facts: Sequence[float]) -> str:
+def segment(facts: tuple[float, ...]) -> str:
     """The group that a visitor is evaluated with, besides all of them."""
     ordered, came = facts[_ORDERED], facts[_CAME]
     return "ordered before" if ordered else "came before" if came else "first visit"
