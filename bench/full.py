@@ -5,17 +5,27 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench import floor, latency, results, throughput
 from deploy.kafka.broker import KafkaBroker
+from flows.playbooks import retail
+
+
+def without_scores() -> str:
+    """The retail playbook without what is foretold, the triggers that ask for it, and profiles: what its
+    features, intent triggers and guards cost by themselves."""
+    text = re.sub(r"(?ms)^(churn|intent|profiles):.*?(?=^[a-z])", "", retail())
+    return re.sub(r"(?ms)^  (about_to_leave|churn_risk):.*?(?=^  \S|\Z)", "", text)
 
 
 def measure(folder: Path, events: int, people: int, seconds: float, customers: list[int]) -> dict[str, Any]:
     with KafkaBroker() as broker:
         full = throughput.measure(folder, broker.bootstrap, events, people)
+        unscored = throughput.measure(folder, broker.bootstrap, events, people, "unscored", without_scores())
         least = floor.measure(folder, broker.bootstrap, events, people)
         live = latency.measure(folder, broker.bootstrap, 5000, seconds)
         spine = (Path(__file__).parent / "spine.yaml").read_text()
@@ -33,6 +43,7 @@ def measure(folder: Path, events: int, people: int, seconds: float, customers: l
         "floor_multiple": round(full["cpu_us_per_event"] / least["cpu_us_per_event"], 2),
         "breakdown_us": full["breakdown_us"],
         "throughput": full,
+        "without_scores_and_profiles": unscored,
         "floor": least,
         "latency": live,
         "spine": small,
