@@ -21,7 +21,8 @@ import duckdb
 from bench.online_retail import Invoice, Shop, book, invoices
 from flows.playbooks import retail
 from operators.distinct import EXACT
-from operators.features import LIFETIME, Feature
+from operators.features import Feature
+from operators.panes import LIFETIME
 from operators.playbook import Playbook
 
 DAY = 86_400_000

@@ -14,11 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from hashlib import blake2b
+from typing import Final
 
-EXACT = 64
-P = 10
-_M = 1 << P
-_Q = 64 - P
+EXACT: Final = 64
+P: Final = 10
+_M: Final = 1 << P
+_Q: Final = 64 - P
 
 Value = str | int
 Set = list[Value] | bytes

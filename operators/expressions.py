@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 from operators.hints import near
@@ -24,7 +24,7 @@ _ARITHMETIC = (
     ast.Expression, ast.BinOp, ast.operator, ast.UnaryOp, ast.USub, ast.Name, ast.Load, ast.Constant,
 )  # fmt: skip
 _DIVIDE = (ast.Div, ast.FloorDiv, ast.Mod)
-_Run = Callable[[Callable[[str], Any]], Any]
+_Run = Callable[..., Any]
 
 
 class Expression:
@@ -60,53 +60,54 @@ class Expression:
                 raise ValueError(f"unknown name {node.id!r} in the condition {text!r}{hint}")
         self.text = text
         self.names = frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name))
-        arithmetic = all(isinstance(node, _ARITHMETIC) for node in ast.walk(tree))
-        self._value = _compiled(_foreseen(copy.deepcopy(tree.body))) if arithmetic else None
-        self._run = _compiled(_Guarded().visit(tree.body))
+        self._reads = sorted(self.names)
+        self._arithmetic = all(isinstance(node, _ARITHMETIC) for node in ast.walk(tree))
+        foreseen = _compiled(_foreseen(copy.deepcopy(tree.body)), self._reads)
+        self._test = _compiled(_Guarded().visit(tree.body), self._reads)
+        self._value = foreseen if self._arithmetic else self._test
 
-    def test(self, facts: Mapping[str, Any]) -> bool:
+    def test(self, facts: dict[str, Any]) -> bool:
         """Whether the condition holds. Raises what the expression raises, such as ZeroDivisionError."""
+        known = [facts.get(name) for name in self._reads]
         try:
-            return bool(self._run(facts.get))
+            return bool(self._test(*known))
         except TypeError:
-            if any(facts.get(name) is None for name in self.names):
+            if any(value is None for value in known):
                 return False
             raise
 
-    def value(self, facts: Mapping[str, Any]) -> Any:
+    def value(self, facts: dict[str, Any]) -> Any:
         """What the expression amounts to; None where that cannot be said: a value is not there or of
         another kind, or it would divide by zero.
 
         >>> Expression("a / b", {"a", "b"}).value({"a": 1, "b": 0})
         """
-        run = self._value or self._run
+        known = [facts.get(name) for name in self._reads]
+        if self._arithmetic and any(value is None for value in known):
+            return None
         try:
-            return run(facts.get)
+            return self._value(*known)
         except (TypeError, ValueError, ArithmeticError):
             return None
 
 
-def _compiled(body: ast.expr) -> _Run:
-    """A function of `facts.get`: that costs half of an eval over the facts, and what is missing is None."""
-    takes = ast.arguments([], [ast.arg("get")], None, [], [], None, [])
-    code = ast.fix_missing_locations(ast.Expression(ast.Lambda(takes, _Looked().visit(body))))
+def _compiled(body: ast.expr, names: list[str]) -> _Run:
+    """A function of the values of `names`, in this order."""
+    takes = ast.arguments([], [ast.arg(name) for name in names], None, [], [], None, [])
+    code = ast.fix_missing_locations(ast.Expression(ast.Lambda(takes, body)))
     found: _Run = eval(compile(code, "<condition>", "eval"), {"__builtins__": {}})
     return found
 
 
 def _foreseen(body: ast.expr) -> ast.expr:
-    """Arithmetic that is None at once where a value is not there or it would divide by zero, as the ratios
-    of most customers would: raising and catching an error takes ten times as long."""
-    names = sorted({node.id for node in ast.walk(body) if isinstance(node, ast.Name)})
-    missing: list[ast.expr] = [
-        ast.Compare(ast.Name(name, ast.Load()), [ast.Is()], [ast.Constant(None)]) for name in names
-    ]
+    """Arithmetic that is None at once where it would divide by zero, as the ratios of most customers would:
+    raising and catching an error takes ten times as long."""
     zero: list[ast.expr] = [
         ast.UnaryOp(ast.Not(), copy.deepcopy(node.right))
         for node in reversed([*ast.walk(body)])  # what is inside is asked first
         if isinstance(node, ast.BinOp) and isinstance(node.op, _DIVIDE)
     ]
-    for reason in reversed(missing + zero):
+    for reason in reversed(zero):
         body = ast.IfExp(reason, ast.Constant(None), body)
     return body
 
@@ -122,10 +123,3 @@ class _Guarded(ast.NodeTransformer):
             ast.Compare(ast.Name(name, ast.Load()), [ast.IsNot()], [ast.Constant(None)]) for name in names
         ]
         return ast.BoolOp(ast.And(), [*there, node]) if there else node
-
-
-class _Looked(ast.NodeTransformer):
-    """`a` becomes `get("a")`."""
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.Call(ast.Name("get", ast.Load()), [ast.Constant(node.id)], [])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from operators import features, told
+from operators import told
 from operators.churn.keeper import Score
 from operators.playbook import Playbook
 from operators.questions import question_of
@@ -19,23 +19,23 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
     question = playbook.asked.get(asked)
     if question is None:
         question = playbook.asked[asked] = question_of(playbook.features, playbook.plan, asked)
-    hidden = playbook.hidden
-    found: dict[str, Any] = {}
-    if question.aggregates:
-        opened = features.peek(record.part("m"), question.plan) if record.has("m") else {}
-        for feature in question.aggregates:
-            found[feature.name] = features.value(opened, feature, now)
+    found = question.nothing.copy()
+    if question.readings is not None and record.has("m"):
+        question.readings.take(record.part("m"), now, found)
     if question.said:
         scores: dict[str, Score | None] = {}
         for name, subject in question.said:
             if subject not in scores:
                 scores[subject] = newest_score(playbook, record, subject, now)
             found[name] = told.says(scores[subject], name)
-    if hidden:
-        found |= dict.fromkeys(hidden)
+    hidden = playbook.hidden
+    for name in hidden:
+        if name in found:
+            found[name] = None
     for name, expression in question.derived:
-        found[name] = None if name in hidden else expression.value(found)
-    return {name: found[name] for name in asked}
+        if name not in hidden:
+            found[name] = expression.value(found)
+    return {name: found[name] for name in asked} if question.more else found
 
 
 def newest_score(playbook: Playbook, record: Record, subject: str, now: int) -> Score | None:

@@ -3,32 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any
 
-from operators import features, told
+from operators import told
 from operators.expressions import Expression
 from operators.features import Feature, Plan
+from operators.readings import Readings
 
 
-class Question(NamedTuple):
-    """`aggregates` are read from the panes of `plan`, `said` (name, subject) by the scores of subjects,
-    `derived` from others, first those that others follow from."""
+class Question:
+    """`readings` are of aggregates, `said` (name, subject) by the scores of subjects, `derived` from others,
+    first those that others follow from. `nothing` has what is said where nothing is known: of the features
+    asked for, in their order, and if there are `more`, of what they follow from."""
 
-    plan: Plan
-    aggregates: tuple[Feature, ...]
-    said: tuple[tuple[str, str], ...]
-    derived: tuple[tuple[str, Expression], ...]
+    __slots__ = ("derived", "more", "nothing", "readings", "said")
+
+    def __init__(
+        self,
+        readings: Readings | None,
+        said: list[tuple[str, str]],
+        derived: list[tuple[str, Expression]],
+        nothing: dict[str, Any],
+        more: bool,
+    ) -> None:
+        self.readings = readings
+        self.said = said
+        self.derived = derived
+        self.nothing = nothing
+        self.more = more
 
 
 def question_of(known: Mapping[str, Feature | Expression], plan: Plan, names: Collection[str]) -> Question:
     """What has to be found for the features `names`; `plan` is that of all that are `known`."""
     every = [*dict.fromkeys(_with_roots(known, names))]
-    aggregates = tuple(it for name in every if isinstance(it := known.get(name), Feature))
+    aggregates = [it for name in every if isinstance(it := known.get(name), Feature)]
+    nothing: dict[str, Any] = dict.fromkeys([*names, *every])
     return Question(
-        features.narrowed(plan, aggregates),
-        aggregates,
-        tuple((name, told.OF[name]) for name in every if name not in known),
-        tuple((name, it) for name in every if isinstance(it := known.get(name), Expression)),
+        Readings(plan, aggregates) if aggregates else None,
+        [(name, told.OF[name]) for name in every if name not in known],
+        [(name, it) for name in every if isinstance(it := known.get(name), Expression)],
+        nothing | {feature.name: feature.says.nothing for feature in aggregates},
+        len(nothing) > len({*names}),
     )
 
 

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features
-from operators.features import LIFETIME, Feature, pane_width, plan, settle
-from operators.panes import MOST_COUNTED, MOST_KEYS
+from operators.features import Feature, decode_columns, pane_width, plan, settle
+from operators.panes import LIFETIME, MOST_COUNTED, MOST_KEYS
 from operators.parts import Measured
+from operators.readings import Readings
 from schemas.playbook import Aggregate
 from tests.properties.logs import law
 
@@ -25,20 +26,27 @@ def measured(of: Feature, values: list[tuple[int, Any]], slot: str = "m") -> Mea
     return found
 
 
-def opened(found: Measured, wanted: features.Plan) -> dict[str, features.Columns]:
-    """Everything, whether it waits or is in panes."""
-    waiting = features.peek(found, wanted)
+def settled(found: Measured, wanted: features.Plan) -> dict[str, features.Columns]:
+    return {slot: decode_columns(packed) for slot, packed in settle(found, wanted).items()}
+
+
+def said(found: Measured, asked: list[Feature], now: int) -> list[Any]:
+    """What features say, and say all the same when what waits has been put into panes."""
+    wanted = plan(asked)
+    waiting = {it.name: it.says.nothing for it in asked}
+    in_panes = dict(waiting)
+    Readings(wanted, asked).take(found, now, waiting)
     settle(found, wanted)
-    assert features.peek(found, wanted) == waiting
-    return waiting
+    Readings(wanted, asked).take(found, now, in_panes)
+    assert waiting == in_panes
+    return [*waiting.values()]
 
 
 def counted(
     aggregate: Aggregate, window: int, values: list[tuple[int, Any]], now: int, scale: int = 1
 ) -> Any:
     feature = Feature("f", "m", aggregate, window, scale)
-    panes = opened(measured(feature, values), plan([feature]))
-    return features.value(panes, feature, now)
+    return said(measured(feature, values), [feature], now)[0]
 
 
 VALUES = [(1 * HOUR, 30), (2 * HOUR, 10), (3 * HOUR, 20)]
@@ -91,8 +99,7 @@ def test_an_event_too_old_for_a_short_window_still_counts_in_a_long_one() -> Non
     for at in (10 * DAY, 0):
         features.add(found, wanted, "m", [at, True])
         settle(found, wanted)
-    panes = opened(found, wanted)
-    assert [features.value(panes, feature, 10 * DAY) for feature in (short, long)] == [1, 2]
+    assert said(found, [short, long], 10 * DAY) == [1, 2]
 
 
 def test_how_long_ago_needs_no_value() -> None:
@@ -112,10 +119,14 @@ def test_the_most_frequent_of_very_many_values_is_found_though_not_all_are_count
     common = [(at, "common") for at in range(0, 1000, 10)]
     assert counted("top", 0, sorted(rare + common), DAY) == "common"
     feature = Feature("f", "m", "top", 0)
-    panes = opened(measured(feature, sorted(rare + common)), plan([feature]))
+    panes = settled(measured(feature, sorted(rare + common)), plan([feature]))
     (counts,) = panes["m"]["top/lifetime"].values()
     assert len(counts) <= MOST_COUNTED
     assert 100 - 1100 / (MOST_COUNTED + 1) <= counts["common"] <= 100
+
+
+def test_nothing_is_the_most_frequent_where_very_many_values_came_once() -> None:
+    assert counted("top", 0, [(at, f"p{at}") for at in range(MOST_COUNTED + 1)], DAY) is None
 
 
 def open_cases(*deeds: tuple[str, int, str]) -> int:
@@ -125,7 +136,7 @@ def open_cases(*deeds: tuple[str, int, str]) -> int:
     found = Measured(forms=[], rows=[])
     for slot, at, key in deeds:
         features.add(found, wanted, slot, [at, key])
-    return int(features.value(opened(found, wanted), feature, DAY))
+    return int(said(found, [feature], DAY)[0])
 
 
 def test_what_was_opened_is_open_until_it_is_closed() -> None:
@@ -144,12 +155,12 @@ def test_of_very_many_keys_the_newest_are_remembered() -> None:
 
 def test_features_with_panes_of_one_width_share_them() -> None:
     (hours,) = plan([Feature("a", "m", "count", DAY), Feature("b", "m", "sum", 2 * DAY)])["m"]
-    assert (hours.width, [column.component for column in hours.columns]) == (HOUR, ["count", "sum"])
+    assert (hours.width, [column.name for column in hours.columns]) == (HOUR, ["count/1h", "sum/1h"])
 
 
 def test_old_panes_are_dropped() -> None:
     feature = Feature("f", "m", "count", DAY)
-    panes = opened(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
+    panes = settled(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
     assert len(panes["m"]["count/1h"]) <= plan([feature])["m"][0].keep
 
 
@@ -159,15 +170,14 @@ def test_a_row_written_under_another_playbook_is_read_by_the_names_it_came_with(
     found = Measured(forms=[], rows=[])
     features.add(found, before, "gone,views", [1, "x", "p1"])
     features.add(found, after, "new,views", [2, "y", "p2"])
-    panes = opened(found, after)
-    assert panes == {"views": {"count/lifetime": {0: 2}}, "new": {"count/lifetime": {0: 1}}}
+    assert settled(found, after) == {"views": {"count/lifetime": {0: 2}}, "new": {"count/lifetime": {0: 1}}}
 
 
 def test_waiting_rows_become_panes_before_they_are_many() -> None:
     feature = Feature("f", "m", "count", 0)
     found = measured(feature, [(at, True) for at in range(1000)])
     assert sum(map(len, found.rows)) < features.MOST_WAITING
-    assert features.value(opened(found, plan([feature])), feature, 2000) == 1000
+    assert said(found, [feature], 2000) == [1000]
 
 
 @law
@@ -228,3 +238,22 @@ def test_every_aggregate_is_that_of_the_values_since_the_pane_boundary(
     edge = 0 if width == LIFETIME else -((window - now) // width) * width
     inside = [(at, value) for at, value in values if at >= edge]
     assert counted(aggregate, window, values, now) == by_hand(aggregate, inside, now)
+
+
+@law
+@given(
+    st.lists(st.tuples(st.integers(0, 3 * DAY), st.integers(0, 200)), max_size=110),
+    st.sampled_from([0, 90_000, 30 * MINUTE, DAY, 2 * DAY]),
+    st.sampled_from([name for name in Aggregate.__args__ if name != "open"]),  # type: ignore[attr-defined]
+    st.integers(0, 3 * DAY),
+    st.integers(0, 110),
+)
+def test_what_waits_says_what_it_will_in_panes_even_of_the_past_and_beside_full_panes(
+    values: list[tuple[int, int]], window: int, aggregate: Aggregate, now: int, in_panes: int
+) -> None:
+    feature = Feature("f", "m", aggregate, window)
+    found = measured(feature, values[:in_panes])
+    settle(found, plan([feature]))
+    for at, value in values[in_panes:]:
+        features.add(found, plan([feature]), "m", [at, value])
+    said(found, [feature], now)

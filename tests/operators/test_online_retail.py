@@ -13,7 +13,8 @@ import pytest
 
 from bench.online_retail import Invoice, Shop, book, invoices
 from operators.distinct import EXACT
-from operators.features import LIFETIME, Feature
+from operators.features import Feature
+from operators.panes import LIFETIME
 from tests.events import RETAIL
 from tests.operators.test_features import by_hand
 

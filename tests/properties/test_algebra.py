@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from operators import features, patterns, records
 from operators.features import Feature
 from operators.parts import Core, Line, Measured, Patterns, Sent
+from operators.readings import Readings
 from operators.records import CORE_MERGES, MERGES, Kept, Record
 from schemas.playbook import Aggregate
 from tests.properties.logs import law
@@ -53,8 +54,9 @@ def merged(*of: list[tuple[int, str, str]]) -> Measured:
 
 
 def shown(found: Measured, now: int) -> dict[str, Any]:
-    kept = features.peek(found, PLAN)
-    return {feature.name: features.value(kept, feature, now) for feature in [*SHOWN, *TOTALS]}
+    said: dict[str, Any] = {}
+    Readings(PLAN, [*SHOWN, *TOTALS]).take(found, now, said)
+    return said
 
 
 @law
