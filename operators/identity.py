@@ -103,18 +103,17 @@ class Identities:
 
     def owner(self, keys: tuple[str, ...]) -> str | None:
         """The customer that all `keys` belong to already; None when something is to be linked."""
-        get = self.owners.get
-        found = get(keys[0])
+        found = self.owners.get(keys[0])
         if found is not None and len(keys) > 1:
             for key in keys[1:]:
-                if get(key) != found:
+                if self.owners.get(key) != found:
                     return None
         return found
 
     def resolve(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
         """The customer of an event with `keys` (strongest first), linking what it shows."""
         owner = self.owner(keys)
-        return Resolved(owner) if owner is not None else self._link(keys, at, event)
+        return Resolved(owner) if owner is not None else self.link(keys, at, event)
 
     def find(self, key: str) -> str | None:
         """The surviving customer id of an identifier key or of any customer id, past or present."""
@@ -125,9 +124,13 @@ class Identities:
             key = into
         return key if self.clusters.get(key) is not None else None
 
-    def _link(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
-        """Everything is read and decided before anything changes: what raises leaves the graph as it was."""
+    def link(self, keys: tuple[str, ...], at: int, event: str) -> Resolved:
+        """The customer of an event with `keys`, which do not all belong to the same one yet.
+
+        Everything is read and decided before anything changes: what raises leaves the graph as it was.
+        """
         owners = [self.owners.get(key) for key in keys]
+        owned = dict(zip(keys, owners, strict=True))  # what is unknown is looked up in the store
         base = self._base(keys, owners)
         if base is None:
             base = customer_id(self._scope, keys[0])
@@ -151,7 +154,9 @@ class Identities:
         survivor = min(joined, key=lambda customer: (joined[customer].born, customer))
         # A refusal is reported once, not with every event of a shared tablet.
         blocked = {edge: it for edge, it in refused.items() if self.evidence.get(edge) is None}
-        changed = [key for key in united if self.owners.get(key) != survivor]
+        changed = [
+            key for key in united if (owned[key] if key in owned else self.owners.get(key)) != survivor
+        ]
         edges = self._unknown_edges([key for key in keys if key in united])
 
         merges = tuple(Merge(loser, survivor, keys) for loser in joined if loser != survivor)

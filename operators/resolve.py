@@ -53,7 +53,7 @@ class Resolver:
         shards, places = self._shards, batch.places
         packs: list[list[Operation]] = [[] for _ in range(shards)]
         received = [0] * len(places)
-        find, resolve = self._identities.owner, self._identities.resolve
+        identities = self._identities
         newest = 0
         for at, index, offset, kind, arrived, keys, raw in batch.events:
             if arrived > newest:
@@ -62,9 +62,9 @@ class Resolver:
             if kind == EVENT:
                 received[index] += 1
                 try:
-                    customer = find(keys)
+                    customer = identities.owner(keys)
                     if customer is None:
-                        found = resolve(keys, at, f"{place}/{offset}")
+                        found = identities.link(keys, at, f"{place}/{offset}")
                         customer = found.customer
                         if found.merges or found.blocked:
                             self._linked(packs, found.merges, found.blocked, at, arrived, f"{place}/{offset}")
