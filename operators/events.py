@@ -53,7 +53,7 @@ Reading = tuple[
     Sequence[Sign],
     ConsentUpdated | None,
     Sequence[tuple[str, int]],
-    Sequence[tuple[str, Any]],
+    tuple[tuple[str, Any], ...],
 ]
 
 

@@ -8,7 +8,7 @@ matter: rules are asked again, and a merge may have kept them from deciding then
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from operators import records
@@ -114,7 +114,7 @@ class _Counted(Foresight):
     """Counts what scores are made of."""
 
     def event(
-        self, intents: Intents, record: Record, core: Core, news: Sequence[News], at: int, message: str,
+        self, intents: Intents, record: Record, core: Core, news: tuple[News, ...], at: int, message: str,
         before: int,
     ) -> None:  # fmt: skip
         for subject, what in news:

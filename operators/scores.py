@@ -10,7 +10,7 @@ so a score does not depend on how long its customer waited for a move.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from operators import effects, profiles
@@ -52,7 +52,7 @@ class Foresight:
             self.taken = [one for scores in self.scores.values() for one in scores.served.taken]
 
     def event(
-        self, intents: Intents, record: Record, core: Core, news: Sequence[News], at: int, message: str,
+        self, intents: Intents, record: Record, core: Core, news: tuple[News, ...], at: int, message: str,
         before: int,
     ) -> None:  # fmt: skip
         """An event at `at` that is something to these subjects. `before`: the watermark before its cut."""
