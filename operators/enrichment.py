@@ -31,34 +31,33 @@ class Enrichment:
 
     def fill(self, event: str, properties: dict[str, Any], at: int) -> None:
         """Complete what `event` of `at` (ms) says. An order without a total costs what its lines do."""
-        get = properties.get
-        product, lines = get("product_id"), get("products")
+        product, lines = properties.get("product_id"), properties.get("products")
+        store = properties.get("store_id")
         if type(product) is str:
             known = self._get(PRODUCT + product)
             if known:
-                self._product(properties, known, at, get("currency") or self._currency)
+                self._product(properties, known, at, properties.get("currency") or self._currency)
             if self._stock:
-                store = get("store_id")
                 if type(store) is str:
                     known = self._get(PRODUCT + stock_id(product, store))
                 if known and "stock" in known:
                     _complete(properties, known["stock"].as_of(at))
         if type(lines) is list:
-            currency = get("currency") or self._currency
+            currency = properties.get("currency") or self._currency
             for line in lines:
                 if type(line) is dict and type(product := line.get("product_id")) is str:
                     known = self._get(PRODUCT + product)
                     if known:
                         self._product(line, known, at, line.get("currency") or currency)
-            if event == ORDER and lines and get("total") is None:
+            if event == ORDER and lines and properties.get("total") is None:
                 total = _total(lines, currency)
                 if total is not None:
                     properties["total"] = total
-        if self._stores and type(store := get("store_id")) is str:
+        if self._stores and type(store) is str:
             known = self._get(STORE + store)
             if known:
                 _complete(properties, known["stores"].as_of(at))
-        if self._content and type(content := get("content_id")) is str:
+        if self._content and type(content := properties.get("content_id")) is str:
             known = self._get(CONTENT + content)
             if known:
                 _complete(properties, known["content"].as_of(at))

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 from zlib import crc32
 
 import msgspec
+from msgspec import convert
+from msgspec.structs import astuple
 
+from operators.checks import check_of
 from operators.churn.definition import PURCHASE, Deal
 from operators.enrichment import Enrichment
 from operators.expressions import Expression
 from operators.identifiers import Identifiers
 from operators.measures import BadValue, Form
-from operators.money import MinorUnits, currency_code, millionths
+from operators.money import currency_code, exact, millionths, unit
 from operators.parts import Line
 from operators.paths import compile_path
 from operators.playbook import Playbook
 from operators.rules import LINE, NUMBER, Reaction, Rule
-from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Event
+from schemas.inbound import PROPERTIES, CartChanged, ConsentUpdated, Device, Event, Traits
 
 
 class BadEvent(ValueError):
@@ -57,14 +60,27 @@ Reading = tuple[
 ]
 
 
-class _Plan(NamedTuple):
-    """What to take from events of one name. `bought`: it is a purchase, and says what it is worth."""
+class _Plan:
+    """What to take from events of one name. `check`: what they say is surely right where it passes; None
+    where it is wanted as the contract has it. `bought`: it is a purchase, and says what it is worth.
+    `failure`: an address did not work."""
 
-    contract: type[msgspec.Struct] | None
-    form: Form | None
-    reactions: tuple[Reaction, ...]
-    news: tuple[tuple[str, Any], ...]
-    bought: bool
+    def __init__(
+        self,
+        contract: type[msgspec.Struct] | None,
+        form: Form | None,
+        reactions: tuple[Reaction, ...],
+        news: tuple[tuple[str, Any], ...],
+        bought: bool,
+        failure: bool,
+    ) -> None:
+        self.contract = contract
+        self.check = None if contract in (None, CartChanged, ConsentUpdated) else check_of(contract)
+        self.form = form
+        self.reactions = reactions
+        self.news = news
+        self.bought = bought
+        self.failure = failure
 
 
 class Reader:
@@ -73,9 +89,9 @@ class Reader:
     def __init__(self, playbook: Playbook, enrichment: Enrichment | None = None) -> None:
         self._playbook = playbook
         self._currency = playbook.currency
-        self._minor = MinorUnits(playbook.currency)
+        self._cents = unit(playbook.currency)
         self._identifiers = Identifiers(playbook.policies, playbook.region)
-        self._fill = enrichment.fill if enrichment is not None else None
+        self._enrichment = enrichment
         churn = playbook.foretold.get("churn")
         self._worth = compile_path(churn.definition.value) if churn and churn.definition.value else None
         self._plans: dict[str, _Plan] = {}
@@ -87,9 +103,9 @@ class Reader:
         try:
             event = self._decode(raw)
             self._tidy(event.properties)
-            if self._fill is not None:
+            if self._enrichment is not None:
                 name = event.event if event.event is not None and event.type == "track" else event.type
-                self._fill(name, event.properties, at)
+                self._enrichment.fill(name, event.properties, at)
             return msgspec.json.encode(event)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):  # said when it is read
             return raw
@@ -102,43 +118,46 @@ class Reader:
             raise BadEvent("wrong-type", str(error)) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # in what the header left unread
             raise BadEvent("not-json", str(error)) from None
-        name = event.event if event.event is not None and event.type == "track" else event.type
-        contract, form, reactions, news, bought = self._plans.get(name) or self._plan(name)
-        properties = event.properties
-        if "currency" in properties:
-            self._tidy(properties)
-        if self._fill is not None and not completed:
-            self._fill(name, properties, at)
+        # At once: each attribute of a Struct takes half as long as all of them.
+        kind, message, named, traits, context, properties = astuple(event)
+        name: str = named if named is not None and kind == "track" else kind
+        plan = self._plans.get(name) or self._plan(name)
+        contract, check, form, news = plan.contract, plan.check, plan.form, plan.news
+        currency = self._tidy(properties)
+        if self._enrichment is not None and not completed:
+            self._enrichment.fill(name, properties, at)
         checked: Any = None
-        if contract is not None:
+        if contract is not None and (check is None or not check.passes(properties)):
             try:
-                checked = msgspec.convert(properties, contract)
+                checked = convert(properties, contract)
             except msgspec.ValidationError as error:
                 raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
+        device = theirs = session = None
+        if context is not None:
+            device, theirs, session, _ = astuple(context)
         row = None
         if form is not None:
+            source = self._sources.get(place) or self._source(place)
             try:
-                row = form.row(event, at, self._sources.get(place) or self._source(place))
+                row = form.row(properties, currency, session, at, source)
             except BadValue as error:
                 raise BadEvent(error.reason, str(error)) from None
-        signs = self._signs(reactions, name, properties, checked, at) if reactions else ()
-        if bought:
-            news = (("churn", self._deal(name, properties)), *news)
+        reactions = plan.reactions
+        signs = self._signs(reactions, name, properties, currency, checked, at) if reactions else ()
+        if plan.bought:
+            news = (("churn", self._deal(name, properties, currency)), *news)
         consent = checked if contract is ConsentUpdated else None
-        context = event.context
         addresses: Sequence[tuple[str, int]] = ()
-        if (
-            event.traits is not None
-            or (context is not None and (context.traits is not None or context.device is not None))
-            or name in FAILURES
-        ):
-            addresses = self._addresses(event, name, at)
-        return event.messageId, form.text if form is not None else "", row, signs, consent, addresses, news
+        if traits is not None or theirs is not None or device is not None or plan.failure:
+            addresses = self._addresses([traits, theirs], device, name, at)
+        return message, form.text if form is not None else "", row, signs, consent, addresses, news
 
-    def _tidy(self, properties: dict[str, Any]) -> None:
+    def _tidy(self, properties: dict[str, Any]) -> Any:
+        """Put the currency right, and say what it is."""
         given = properties.get("currency")
         if given is not None and given != self._currency:
-            properties["currency"] = currency_code(given)
+            given = properties["currency"] = currency_code(given)
+        return given
 
     def _plan(self, name: str) -> _Plan:
         book = self._playbook
@@ -148,21 +167,20 @@ class Reader:
         if bought:
             del means["churn"]
         news = tuple((subject, what) for subject, what in means.items() if what is not None)
-        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()), news, bought)
+        plan = _Plan(PROPERTIES.get(name), form, book.reactions.get(name, ()), news, bought, name in FAILURES)
         if len(self._plans) >= MOST_NAMES:
             self._plans.clear()
         self._plans[name] = plan
         return plan
 
-    def _deal(self, name: str, properties: dict[str, Any]) -> Deal:
+    def _deal(self, name: str, properties: dict[str, Any], currency: Any) -> Deal:
         """A purchase and what it is worth; what does not say is worth nothing that is known."""
         assert self._worth is not None
-        given = properties.get("currency")
-        if given is not None and given != self._currency:
-            said = f"churn is in {self._currency}, the event in {given!r:.40}"
+        if currency is not None and currency != self._currency:
+            said = f"churn is in {self._currency}, the event in {currency!r:.40}"
             raise BadEvent("other-currency", said)
         try:
-            return Deal(True, sum(self._minor(value) for value in self._worth(properties)))
+            return Deal(True, sum(exact(value, self._cents) for value in self._worth(properties)))
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: churn: {error}") from None
 
@@ -174,17 +192,22 @@ class Reader:
         return source
 
     def _signs(
-        self, reactions: tuple[Reaction, ...], name: str, properties: dict[str, Any], checked: Any, at: int
+        self,
+        reactions: tuple[Reaction, ...],
+        name: str,
+        properties: dict[str, Any],
+        currency: Any,
+        checked: Any,
+        at: int,
     ) -> list[Sign]:
         found: list[Sign] = []
-        get = properties.get
         keys: Sequence[str]
         what: Any
         for rule, begins, key, field, only, takes, what_field in reactions:
             if only is not None and not self._counts(only, rule, name, properties):
                 continue
             if field:
-                value = get(field)
+                value = properties.get(field)
                 keys = () if value is None else (value,) if type(value) is str else _no_text(name, value)
             elif key is None:
                 keys = ()
@@ -201,9 +224,9 @@ class Reader:
             if takes == LINE:
                 what = self._line(rule, name, properties, checked, at)
             elif takes:
-                what = get(what_field) if what_field else self._first(rule, properties)
+                what = properties.get(what_field) if what_field else self._first(rule, properties)
                 if takes == NUMBER:
-                    what = self._amount(rule, name, what, properties)
+                    what = self._amount(rule, name, what, currency)
                 elif what is not None and type(what) is not str:
                     said = f"{name}: trigger {rule.name}: expected text, got {what!r:.60}"
                     raise BadEvent("wrong-property", said)
@@ -224,37 +247,37 @@ class Reader:
 
     def _line(self, rule: Rule, name: str, properties: dict[str, Any], checked: Any, at: int) -> Line:
         try:
-            line = checked if type(checked) is CartChanged else msgspec.convert(properties, CartChanged)
-            price = None if line.price is None else self._minor(line.price)
+            line = checked if type(checked) is CartChanged else convert(properties, CartChanged)
+            price = None if line.price is None else exact(line.price, self._cents)
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
         quantity = -line.quantity if name in rule.removes else line.quantity
         return Line(at, line.product_id, quantity, price, line.name)
 
-    def _amount(self, rule: Rule, name: str, value: Any, properties: dict[str, Any]) -> int | None:
+    def _amount(self, rule: Rule, name: str, value: Any, currency: Any) -> int | None:
         """A number in exact units; None when there is none, or in another currency."""
         try:
             if value is None:
                 return None
             if rule.unit == "number":
                 return millionths(value)
-            given = properties.get("currency")
-            if given is not None and given != self._currency:
+            if currency is not None and currency != self._currency:
                 return None
-            return self._minor(value)
+            return exact(value, self._cents)
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: trigger {rule.name}: {error}") from None
 
-    def _addresses(self, event: Event, name: str, at: int) -> list[tuple[str, int]]:
+    def _addresses(
+        self, said: Sequence[Traits | None], device: Device | None, name: str, at: int
+    ) -> list[tuple[str, int]]:
         keys: list[str] = []
-        context = event.context
-        for traits in (event.traits, context.traits if context is not None else None):
+        for traits in said:
             if traits is not None:
                 email = self._identifiers.email_key(traits.email) if traits.email else None
                 phone = self._identifiers.phone_key(traits.phone, traits.address) if traits.phone else None
                 keys += [key for key in (email, phone) if key is not None]
-        if context is not None and context.device is not None and context.device.token:
-            keys.append(f"push:{context.device.token}")
+        if device is not None and device.token:
+            keys.append(f"push:{device.token}")
         failed = FAILURES.get(name)
         found = {}
         for key in keys:

@@ -13,20 +13,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from operators.expressions import Expression
 from operators.features import CLOSES
-from operators.money import MinorUnits, millionths
+from operators.money import exact, millionths, unit
 from operators.paths import Getter
-from schemas.inbound import Event
 from schemas.playbook import Unit
 
-NOTHING, FIELD, PATH, SESSION, SOURCE, HOUR, WEEKDAY = range(7)
+NOTHING: Final = 0
+FIELD: Final = 1
+PATH: Final = 2
+SESSION: Final = 3
+SOURCE: Final = 4
+HOUR: Final = 5
+WEEKDAY: Final = 6
 ABOUT_THE_EVENT = {"session": SESSION, "source": SOURCE, "hour": HOUR, "weekday": WEEKDAY}
-LONGEST = 512  # characters of a text that is kept in state
-QUARTER_HOUR, HALF_HOUR = 900_000, 1_800_000
+LONGEST: Final = 512  # characters of a text that is kept in state
+QUARTER_HOUR: Final = 900_000
+HALF_HOUR: Final = 1_800_000
 
 _SIGNS: dict[Unit, str] = {"money": "$", "number": "#", "text": ""}
 
@@ -76,22 +82,31 @@ class LocalTime:
 
     def __init__(self, zone: str) -> None:
         self._zone = ZoneInfo(zone)
-        self._hours: dict[int, int] = {}
+        self._quarter, self._hour = -1, 0  # the last that was asked for
 
     def hour(self, at: int) -> int:
         quarter = at // QUARTER_HOUR  # zones change on the quarter hour
-        found = self._hours.get(quarter)
-        if found is None:
-            if len(self._hours) > 10_000:
-                self._hours.clear()
-            found = self._hours[quarter] = self._local(at).hour
-        return found
+        if quarter != self._quarter:
+            self._quarter, self._hour = quarter, self._local(at).hour
+        return self._hour
 
     def weekday(self, at: int) -> int:
         return self._local(at).weekday()
 
     def _local(self, at: int) -> datetime:
         return datetime.fromtimestamp(at // 1000, self._zone)
+
+
+class _Taken:
+    """A measure, as the value that is taken for it."""
+
+    def __init__(self, measure: Measure) -> None:
+        self.name = measure.name
+        self.unit: str = measure.unit
+        self.take = measure.take
+        self.field = measure.field
+        self.getter = measure.getter
+        self.where = measure.where
 
 
 class Form:
@@ -111,88 +126,83 @@ class Form:
         slots.sort(key=lambda slot: not slot[1].plain)
         self.text = ",".join(slot for slot, _ in slots)
         self._currency = currency
-        self._minor = MinorUnits(currency)
+        self._cents = unit(currency)
         self._clock = clock
         self._plain = [it.field for _, it in slots if it.plain]
-        self._others = [(it.take, it) for _, it in slots if not it.plain]
+        self._others = [_Taken(it) for _, it in slots if not it.plain]
+        # Whether every event has a value.
+        self._sure = any(it.take not in (FIELD, PATH) and it.where is None for it in self._others)
 
-    def row(self, event: Event, at: int, source: str) -> list[Any] | None:
-        properties = event.properties
-        row: list[Any] = [at, *map(properties.get, self._plain)]
-        for value in row[1:]:
-            if type(value) is not str:
-                if value is not None:
-                    self._complain(properties)
-            elif len(value) > LONGEST:
-                self._complain(properties)
-        for take, measure in self._others:
-            found: Any = True
+    def row(
+        self, properties: dict[str, Any], currency: Any, session: str | None, at: int, source: str
+    ) -> list[Any] | None:
+        """`currency`: of the event, if it says."""
+        row: list[Any] = [at]
+        for field in self._plain:
+            value = properties.get(field)
+            if value is not None:
+                _text("property", field, value)
+            row.append(value)
+        for it in self._others:
+            take, found = it.take, None
             if take == FIELD:
-                found = properties.get(measure.field)
+                found = properties.get(it.field)
                 if found is not None:
-                    found = self._exact(measure, found, properties)
+                    found = self._exact(it, found, currency)
             elif take == SESSION:
-                context = event.context
-                found = context.sessionId if context is not None else None
-                if not found or len(found) > LONGEST:
-                    found = f"~{at // HALF_HOUR}"
+                found = session if session and len(session) <= LONGEST else f"~{at // HALF_HOUR}"
             elif take == HOUR:
                 found = self._clock.hour(at)
             elif take == PATH:
-                found = self._several(measure, properties)
+                found = self._several(it, properties, currency)
             elif take == SOURCE:
                 found = source
             elif take == WEEKDAY:
                 found = self._clock.weekday(at)
-            if measure.where is not None and found is not None and not self._holds(measure, properties):
+            else:
+                found = True
+            if it.where is not None and found is not None and not self._holds(it, properties):
                 found = None
             row.append(found)
-        return row if row.count(None) < len(row) - 1 else None
+        return row if self._sure or row.count(None) < len(row) - 1 else None
 
-    def _complain(self, properties: dict[str, Any]) -> None:
-        for field in self._plain:
-            value = properties.get(field)
-            if value is not None:
-                _text(f"property {field}", value)
-
-    def _several(self, measure: Measure, properties: dict[str, Any]) -> Any:
-        assert measure.getter is not None
-        found = [self._exact(measure, value, properties) for value in measure.getter(properties)]
+    def _several(self, taken: _Taken, properties: dict[str, Any], currency: Any) -> Any:
+        assert taken.getter is not None
+        found = [self._exact(taken, value, currency) for value in taken.getter(properties)]
         return found if len(found) > 1 else found[0] if found else None
 
-    def _holds(self, measure: Measure, properties: Mapping[str, Any]) -> bool:
-        where = measure.where
+    def _holds(self, taken: _Taken, properties: Mapping[str, Any]) -> bool:
+        where = taken.where
         assert where is not None
         try:
             return where.test({name: properties.get(name) for name in where.names})
         except Exception as error:
             raise BadValue(
-                "wrong-property", f"measure {measure.name}: its condition {where.text!r} failed: {error}"
+                "wrong-property", f"measure {taken.name}: its condition {where.text!r} failed: {error}"
             ) from None
 
-    def _exact(self, measure: Measure, value: Any, properties: dict[str, Any]) -> str | int:
+    def _exact(self, taken: _Taken, value: Any, currency: Any) -> str | int:
         """A value in exact units."""
-        unit, name = measure.unit, measure.name
+        name = taken.name
         try:
-            if unit == "number":
+            if taken.unit == "number":
                 return millionths(value)
-            if unit == "money":
-                given = properties.get("currency")
-                if given is None or given == self._currency:
-                    return self._minor(value)
+            if taken.unit == "money":
+                if currency is None or currency == self._currency:
+                    return exact(value, self._cents)
                 raise BadValue(
-                    "other-currency", f"measure {name} is in {self._currency}, the event in {given!r:.40}"
+                    "other-currency", f"measure {name} is in {self._currency}, the event in {currency!r:.40}"
                 )
         except BadValue:
             raise
         except ValueError as error:
             raise BadValue("wrong-property", f"measure {name}: {error}") from None
-        return _text(f"measure {name}", value)
+        return _text("measure", name, value)
 
 
-def _text(what: str, value: Any) -> str:
+def _text(what: str, name: str, value: Any) -> str:
     if type(value) is not str:
-        raise BadValue("wrong-property", f"{what}: expected text, got {value!r:.60}")
+        raise BadValue("wrong-property", f"{what} {name}: expected text, got {value!r:.60}")
     if len(value) > LONGEST:
-        raise BadValue("wrong-property", f"{what}: longer than {LONGEST} characters")
+        raise BadValue("wrong-property", f"{what} {name}: longer than {LONGEST} characters")
     return value

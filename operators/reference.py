@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -40,7 +40,9 @@ class History(msgspec.Struct, array_like=True, gc=False):
 
 
 Known = dict[str, History]  # kind -> its versions; one for all that is known of a product
-PRODUCT, STORE, CONTENT = "p:", "s:", "c:"
+PRODUCT: Final = "p:"
+STORE: Final = "s:"
+CONTENT: Final = "c:"
 _PREFIX = {"products": PRODUCT, "prices": PRODUCT, "stock": PRODUCT, "stores": STORE, "content": CONTENT}
 
 

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -82,7 +82,10 @@ class Rule:
         return self.kind in KEYLESS
 
 
-NOTHING, LINE, THING, NUMBER = range(4)
+NOTHING: Final = 0
+LINE: Final = 1
+THING: Final = 2
+NUMBER: Final = 3
 
 
 class Reaction(NamedTuple):

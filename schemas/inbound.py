@@ -1,8 +1,9 @@
 """What comes in: customer events in the Segment Spec, one JSON object per Kafka record.
 
-`Event` is what is read of a record's value; what senders may put into it is in `schemas/messages.py`, and
-all of that is accepted. `PROPERTIES` names, per track event, the properties that are checked. Other
-properties, and track events with other names, are fine and kept for the playbook, but not checked.
+`Event` is what the playbook reads of a record's value; what senders may put into it is in
+`schemas/messages.py`, and all of that is accepted. `PROPERTIES` names, per track event, the properties that
+are checked. Other properties, and track events with other names, are fine and kept for the playbook, but not
+checked.
 
 Times are RFC 3339 strings; money is a decimal number in major units with its ISO 4217 code beside it.
 """
@@ -52,21 +53,10 @@ class Context(msgspec.Struct, gc=False):
 
 
 class Event(msgspec.Struct, gc=False):
-    """One customer event. At least one identifier must be there, see `operators/identifiers.py`.
-
-    The event time is `timestamp`. Without it, or where it is what the device said (`sentAt` is there and
-    `originalTimestamp` is not), it is `receivedAt - (sentAt - originalTimestamp)`, so a wrong device clock
-    does no harm.
-    """
+    """What one customer event says. When and whose it is was read before, see `operators/envelope.py`."""
 
     type: EventType
     messageId: Id
-    timestamp: str | None = None
-    originalTimestamp: str | None = None
-    sentAt: str | None = None
-    receivedAt: str | None = None
-    userId: str | int | None = None
-    anonymousId: str | int | None = None
     event: str | None = None
     traits: Traits | None = None
     context: Context | None = None

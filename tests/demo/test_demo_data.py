@@ -17,6 +17,8 @@ from flows.demo.overlay import overlay
 from flows.demo.rees46 import COLUMNS, events, whole_lines
 from flows.demo.stage import Arrival
 from flows.demo.visits import carts, interests, seconds
+from operators import headers
+from operators.identifiers import TYPES, Identifiers, Policy
 from schemas.inbound import PROPERTIES, Event
 from tests.demo import oracle
 
@@ -32,6 +34,7 @@ CSV = [
 ]
 BUNDLE = list(records())
 DECODER = msgspec.json.Decoder(Event)
+EVERYBODY = Identifiers([Policy(type) for type in TYPES], "US")
 
 
 def generated_events() -> list[dict[str, Any]]:
@@ -166,12 +169,7 @@ def test_every_record_is_valid_but_the_six_broken_ones() -> None:
             event = DECODER.decode(value)
             if event.type == "track" and event.event in PROPERTIES:
                 msgspec.convert(event.properties, PROPERTIES[event.event])
-            if event.timestamp is not None:
-                seconds(event.timestamp)
-            traits = event.traits or (event.context.traits if event.context else None)
-            device = event.context.device if event.context else None
-            if not (event.userId or event.anonymousId or traits or device):
-                raise ValueError("no identifier")
+            headers.read(value, headers.LAST, EVERYBODY)
         except ValueError as error:  # msgspec.ValidationError and DecodeError are ValueErrors
             assert generated
             problems.append(str(error))

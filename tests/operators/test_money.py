@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operators.money import millionths, minor_units
+from operators.money import exact, millionths, minor_units
 from tests.properties.logs import law
 
 
@@ -26,6 +26,15 @@ def test_a_tenth_ten_times_is_one() -> None:
 @given(st.integers(0, 10**12))
 def test_every_amount_in_cents_survives_the_way_through_a_decimal_number(cents: int) -> None:
     assert minor_units(cents / 100, "USD") == cents
+
+
+@law
+@given(
+    st.floats(-1e9, 1e9) | st.integers(-(10**9), 10**9) | st.integers(-(10**9), 10**9).map(lambda it: it / 2)
+)
+def test_an_amount_is_rounded_as_round_does(amount: float) -> None:
+    assert exact(amount, 100) == round(amount * 100)
+    assert exact(amount, 1) == round(amount)
 
 
 @pytest.mark.parametrize("wrong", ["12", None, True, [1], float("nan"), float("inf"), -float("inf"), 1e300])
