@@ -41,6 +41,16 @@ def compile_path(path: str) -> Getter:
         return one
 
     names = [(step.removesuffix("[]"), step.endswith("[]")) for step in steps[1:]]
+    if [each for _, each in names] == [True, False]:  # of an order, nearly always
+        (list_name, _), (name, _) = names
+
+        def of_items(properties: dict[str, Any]) -> list[Any]:
+            items = properties.get(list_name)
+            if type(items) is not list:
+                return []
+            return [value for item in items if type(item) is dict and (value := item.get(name)) is not None]
+
+        return of_items
 
     def walk(properties: dict[str, Any]) -> list[Any]:
         found: list[Any] = [properties]
