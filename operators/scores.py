@@ -71,9 +71,13 @@ class Foresight:
 
     def first_due(self, core: Core, limit: int) -> tuple[int, Scores] | None:
         """The first alarm by `limit`, and whose it is."""
-        alarms = core.alarms
-        found = [(due, s) for s in self.scores.values() if (due := alarms.get(s.alarm, limit + 1)) <= limit]
-        return min(found, key=lambda it: it[0]) if found else None
+        alarms, soonest = core.alarms, limit + 1
+        first: Scores | None = None
+        for scores in self.scores.values():
+            due = alarms.get(scores.alarm, soonest)
+            if due < soonest:
+                first, soonest = scores, due
+        return (soonest, first) if first is not None else None
 
 
 class Scores:
