@@ -13,7 +13,7 @@ from typing import NoReturn
 from bytewax.recovery import RecoveryConfig
 from bytewax.testing import cluster_main, run_main
 
-from flows import garbage
+from flows import garbage, hugepages
 from flows.customer import topology
 from flows.ending import AGAIN, CLOCK_WENT_BACK, TROUBLE, Ending, explain
 from flows.resume import conclude
@@ -35,6 +35,7 @@ def work(
     signal.signal(signal.SIGINT, lambda *_: run.stop.set())
     threading.Thread(target=_watch_the_clock, args=(anew,), daemon=True).start()
     garbage.look_rarely()
+    hugepages.follow()
     recovery = RecoveryConfig(str(run.directory.recovery))
     epoch = timedelta(milliseconds=run.playbook.times.epoch)
     flow = topology(run)
