@@ -25,8 +25,8 @@ PACKAGES = ("flows", "operators", "schemas", "state")
 # type only, and of a class no keywords, so msgspec would write and read another format.
 _CORE = """
     aggregates checks counts customerfold customers dedupe distinct effects enrichment events expressions
-    facts features headers identifiers identity intents journal measures money order panes paths patterns
-    profiles questions readings rebuild records resolve rules scores served timers told triggers
+    facts features headers identifiers identity intents journal measures money nesting order panes paths
+    patterns profiles questions readings rebuild records resolve rules scores served timers told triggers
     churn/btyd churn/customer churn/keeper churn/pending churn/reasons churn/scoring churn/statistics
     churn/values churn/vector
     intent/vector intent/visitor intent/visits

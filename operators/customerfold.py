@@ -13,8 +13,9 @@ from zlib import crc32
 
 import msgspec
 
-from operators import dedupe, effects, features, profiles, records
+from operators import effects, features, profiles, records
 from operators.counts import Tally
+from operators.dedupe import OTHER, SAME, note
 from operators.effects import Effect
 from operators.events import BadEvent, Reader
 from operators.intents import Intents, alarm_of
@@ -232,10 +233,10 @@ class CustomerFold:
         topic = self._topics.get(place)
         if topic is None:
             topic = self._topics[place] = crc32(place.rpartition("/")[0].encode())
-        known = dedupe.note(
+        known = note(
             record.part("seen"), crc32(message.encode(), topic), crc32(raw) or 1, at, before, self._window
         )
-        if known is dedupe.SAME:
+        if known == SAME:
             row["duplicate"] += 1
             return
         self._records.touch(record)
@@ -264,7 +265,7 @@ class CustomerFold:
         if core.alarms or alarm >= 0:
             self._rearm(record, core, alarm)
         row["accepted"] += 1
-        if known is dedupe.OTHER:
+        if known == OTHER:
             row["conflicting"] += 1
             self.effects.append(effects.conflict(record.id, place, offset, at, arrived, message))
 

@@ -10,36 +10,32 @@ the flag is wrong then.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from typing import Final
 
-# Checksum of the id -> seconds << 32 | checksum of the payload, of the newest payload; older ones of
+# Checksum of the id -> seconds * 2**32 + checksum of the payload, of the newest payload; older ones of
 # the same id have the key payload << 32 | id.
 Seen = dict[int, int]
 
-_LOW = 0xFFFFFFFF
-_LOOK_EVERY = 64  # messages, for what is past the window
+_HIGH: Final = 0x100000000
+_LOW: Final = 0xFFFFFFFF
+_LOOK_EVERY: Final = 64  # messages, for what is past the window
 
 
-class Known(IntEnum):
-    """What is known of a message: nothing, that it came, or that its id came with another payload."""
-
-    NEW = 0
-    SAME = 1
-    OTHER = 2
+# What is known of a message: nothing, that it came, or that its id came with another payload.
+NEW: Final = 0
+SAME: Final = 1
+OTHER: Final = 2
 
 
-NEW, SAME, OTHER = Known
-
-
-def note(seen: Seen, id: int, payload: int, at: int, now: int, window: int) -> Known:
+def note(seen: Seen, id: int, payload: int, at: int, now: int, window: int) -> int:
     """Note a message that happened at `at` and came when the watermark was `now` (ms).
 
     >>> seen = {}
-    >>> [note(seen, 1, payload, 5_000, 6_000, 60_000).name for payload in (7, 7, 8, 7, 8)]
-    ['NEW', 'SAME', 'OTHER', 'SAME', 'SAME']
+    >>> [note(seen, 1, payload, 5_000, 6_000, 60_000) for payload in (7, 7, 8, 7, 8)]
+    [0, 1, 2, 1, 1]
     """
     oldest = (now - window) // 1000
-    stamp = (at if at > now else now) // 1000 << 32 | payload
+    stamp = (at if at > now else now) // 1000 * _HIGH + payload
     old = seen.get(id)
     if old is None or old >> 32 < oldest:
         if seen and len(seen) % _LOOK_EVERY == 0:

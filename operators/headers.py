@@ -6,14 +6,17 @@ Reading only the header costs a fifth of a full decode; the single writer of a s
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
+from msgspec.structs import astuple
 
-from operators import nesting
-from operators.envelope import Header
+from operators.envelope import Context, Header
 from operators.identifiers import Identifiers
+from operators.nesting import MOST, SAFE, too_deep
+from schemas.inbound import Traits
 
-LAST = 4_102_444_800_000  # 2100: a moment that neither collector nor broker can have seen
+LAST: Final = 4_102_444_800_000  # 2100: a moment that neither collector nor broker can have seen
 
 
 class BadHeader(ValueError):
@@ -25,6 +28,8 @@ class BadHeader(ValueError):
         self.detail = detail
 
 
+DAY: Final = 86_400_000
+_EPOCH = datetime.fromtimestamp(0, UTC)
 _decode = msgspec.json.Decoder(Header).decode
 
 
@@ -34,8 +39,8 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
     `arrived` is the broker's timestamp in ms; an event cannot have happened after it arrived, so a
     later time is set back to it. Raises BadHeader.
     """
-    if len(raw) > nesting.SAFE and nesting.too_deep(raw):
-        raise BadHeader("not-json", f"nested more than {nesting.MOST} deep")
+    if len(raw) > SAFE and too_deep(raw):
+        raise BadHeader("not-json", f"nested more than {MOST} deep")
     try:
         head = _decode(raw)
     except msgspec.ValidationError as error:
@@ -45,53 +50,67 @@ def read(raw: bytes, arrived: int, identifiers: Identifiers) -> tuple[int, tuple
     except RecursionError:
         raise BadHeader("not-json", "nested too deeply") from None
     try:
-        return _event_time(head, arrived), _keys(head, identifiers)
+        kind, _, timestamp, original, sent, collected, user, anonymous, previous, context, traits = astuple(
+            head
+        )
+        at = _event_time(timestamp, original, sent, collected, arrived)
+        return at, _keys(kind, user, anonymous, previous, context, traits, identifiers)
     except BadHeader:
         raise
     except Exception as error:
         raise BadHeader("failed", f"{type(error).__name__}: {error}") from None
 
 
-def _keys(head: Header, identifiers: Identifiers) -> tuple[str, ...]:
-    context = head.context
-    traits = head.traits
-    if traits is not None and head.type == "group":
+def _keys(
+    kind: str,
+    user: str | int | None,
+    anonymous: str | int | None,
+    previous: str | int | None,
+    context: Context | None,
+    traits: Traits | None,
+    identifiers: Identifiers,
+) -> tuple[str, ...]:
+    if traits is not None and kind == "group":
         traits = None  # the group's, not the customer's
-    keys = identifiers.keys(
-        head.userId,
-        head.anonymousId,
-        context.device.id if context is not None and context.device is not None else None,
-        traits,
-    )
-    if head.previousId is not None and head.type == "alias":
-        keys = identifiers.merged(keys, identifiers.keys(None, head.previousId, None, None))
-    if context is not None and context.traits is not None:
-        more = identifiers.keys(None, None, None, context.traits)
+    device = theirs = None
+    if context is not None:
+        device, theirs = astuple(context)
+    keys = identifiers.keys(user, anonymous, device.id if device is not None else None, traits)
+    if previous is not None and kind == "alias":
+        keys = identifiers.merged(keys, identifiers.keys(None, previous, None, None))
+    if theirs is not None:
+        more = identifiers.keys(None, None, None, theirs)
         keys = identifiers.merged(keys, more) if more else keys
     if not keys:
         raise BadHeader("no-identifier", "no usable identifier; junk values such as 'null' do not count")
     return keys
 
 
-def _event_time(head: Header, arrived: int) -> int:
+def _event_time(
+    timestamp: datetime | None,
+    original: datetime | None,
+    sent: datetime | None,
+    collected: datetime | None,
+    arrived: int,
+) -> int:
     """In ms. `timestamp` is right where `originalTimestamp` shows that the collector has corrected it;
     else it is, like `originalTimestamp`, what the device's clock said, which `sentAt` and `receivedAt`
     tell how far off it was (Segment Spec, common fields)."""
     latest = arrived if 0 < arrived < LAST else LAST
-    received = None
-    if head.receivedAt is not None:
-        received = milliseconds(head.receivedAt)
+    received = -1
+    if collected is not None:
+        received = milliseconds(collected)
         latest = min(latest, received)
-    if head.timestamp is not None and (head.originalTimestamp is not None or head.sentAt is None):
-        at = milliseconds(head.timestamp)
+    if timestamp is not None and (original is not None or sent is None):
+        at = milliseconds(timestamp)
     else:
-        device = head.originalTimestamp or head.timestamp
+        device = original or timestamp
         if device is None:
             at = latest
         else:
             at = milliseconds(device)
-            if received is not None and head.sentAt is not None:
-                at += received - milliseconds(head.sentAt)
+            if collected is not None and sent is not None:
+                at += received - milliseconds(sent)
     return max(0, min(at, latest))
 
 
@@ -99,4 +118,8 @@ def milliseconds(moment: datetime) -> int:
     """Since 1970; a time without a zone is UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return round(moment.timestamp() * 1000)
+    since = moment - _EPOCH
+    whole, rest = divmod(since.microseconds, 1000)
+    if rest == 500:  # as the float falls
+        return round(moment.timestamp() * 1000)
+    return since.days * DAY + since.seconds * 1000 + whole + (rest > 500)

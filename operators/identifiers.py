@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from operators import junk
 from operators.countries import Countries
 
 TYPES = ("user_id", "loyalty", "email", "phone_name", "anonymous_id", "device_id")
 
-MOST_LETTERS = 512  # of an identifier; what is longer is a token or a page, and nobody's
+MOST_LETTERS: Final = 512  # of an identifier; what is longer is a token or a page, and nobody's
 _MOST_KEPT = 50_000  # normal forms remembered, of each kind
 _LONGEST = 320  # letters of an address, a number or a name that is worth normalising
 # Addresses as nearly all are: valid, and in their normal form but for case.
@@ -37,6 +37,15 @@ class Policy(NamedTuple):
     type: str
     limit: int = 0
     junk: frozenset[str] = frozenset()
+
+
+class _Type:
+    """An identifier type in use: its place among them, what its keys begin with, its junk values."""
+
+    def __init__(self, name: str, rank: int, junk: frozenset[str]) -> None:
+        self.rank = rank
+        self.prefix = name + ":"
+        self.junk = junk
 
 
 class _Traits(Protocol):
@@ -68,11 +77,14 @@ class Identifiers:
     """
 
     def __init__(self, policies: Sequence[Policy], region: str) -> None:
-        self._rank = {policy.type: rank for rank, policy in enumerate(policies)}
-        self._junk = {policy.type: junk.COMMON | policy.junk for policy in policies}
-        if "phone_name" in self._junk:
-            numbers = {_normal_phone(it, region) for it in self._junk["phone_name"]}
-            self._junk["phone_name"] |= junk.NAMES | {it for it in numbers if it is not None}
+        used = {it.type: _Type(it.type, rank, junk.COMMON | it.junk) for rank, it in enumerate(policies)}
+        self._types = used
+        self._user_id, self._anonymous_id = used.get("user_id"), used.get("anonymous_id")
+        self._device_id, self._loyalty = used.get("device_id"), used.get("loyalty")
+        self._named, self._mail = used.get("phone_name"), used.get("email")
+        if self._named is not None:
+            numbers = {_normal_phone(it, region) for it in self._named.junk}
+            self._named.junk |= junk.NAMES | {it for it in numbers if it is not None}
         self._region = region
         self._countries = Countries(region)
         self._emails: dict[str, str | None] = {}
@@ -83,54 +95,48 @@ class Identifiers:
         self, user: str | int | None, anonymous: str | int | None, device: str | None, traits: _Traits | None
     ) -> tuple[str, ...]:
         """The keys of one event, strongest first, without repeats; empty when nothing usable is there."""
-        rank = self._rank
         found: list[tuple[int, str]] = []
-        if user is not None and "user_id" in rank:
-            self._plain(found, "user_id", user)
-        if anonymous is not None and "anonymous_id" in rank:
-            self._plain(found, "anonymous_id", anonymous)
-        if device is not None and "device_id" in rank:
-            self._plain(found, "device_id", device)
+        if user is not None and self._user_id is not None:
+            _plain(found, self._user_id, user)
+        if anonymous is not None and self._anonymous_id is not None:
+            _plain(found, self._anonymous_id, anonymous)
+        if device is not None and self._device_id is not None:
+            _plain(found, self._device_id, device)
         if traits is not None:
             self._from_traits(found, traits)
-        if len(found) > 1:
-            found = sorted(set(found))
-        return tuple([key for _, key in found])
+        if len(found) == 1:
+            return (found[0][1],)
+        return tuple([key for _, key in sorted(set(found))])
 
     def merged(self, one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
         """Both sets of keys, strongest first, without repeats."""
-        rank = self._rank
-        return tuple(sorted({*one, *other}, key=lambda key: (rank[key.partition(":")[0]], key)))
+        types = self._types
+        return tuple(sorted({*one, *other}, key=lambda key: (types[key.partition(":")[0]].rank, key)))
 
     def email_key(self, raw: str) -> str | None:
         """The key of an e-mail address, None when it is junk or not an address."""
         email = self._email(raw)
-        return None if email is None or email in self._junk.get("email", junk.COMMON) else f"email:{email}"
+        unwanted = junk.COMMON if self._mail is None else self._mail.junk
+        return None if email is None or email in unwanted else f"email:{email}"
 
     def phone_key(self, raw: str, address: Any = None) -> str | None:
         """A phone number in its normal form, `phone:+1...`; None when it is junk. It identifies nobody."""
         phone = self._phone(raw, self._home(address))
         return None if phone is None else f"phone:{phone}"
 
-    def _plain(self, found: list[tuple[int, str]], kind: str, value: str | int) -> None:
-        text = value.strip() if type(value) is str else str(value)
-        if text.lower() not in self._junk[kind] and len(text) <= MOST_LETTERS:
-            found.append((self._rank[kind], f"{kind}:{text}"))
-
     def _from_traits(self, found: list[tuple[int, str]], traits: _Traits) -> None:
-        rank = self._rank
-        if traits.loyaltyNumber is not None and "loyalty" in rank:
-            self._plain(found, "loyalty", traits.loyaltyNumber.upper())
-        if traits.email is not None and "email" in rank:
+        if traits.loyaltyNumber is not None and self._loyalty is not None:
+            _plain(found, self._loyalty, traits.loyaltyNumber.upper())
+        if traits.email is not None and self._mail is not None:
             email = self.email_key(traits.email)
             if email is not None:
-                found.append((rank["email"], email))
-        if traits.phone is not None and "phone_name" in rank:
+                found.append((self._mail.rank, email))
+        if traits.phone is not None and self._named is not None:
             phone = self._phone(traits.phone, self._home(traits.address))
             name = self._name(traits.name or f"{traits.firstName or ''} {traits.lastName or ''}")
-            known = self._junk["phone_name"]
+            known = self._named.junk
             if phone is not None and name and name not in known and phone not in known:
-                found.append((rank["phone_name"], f"phone_name:{phone} {name}"))
+                found.append((self._named.rank, f"phone_name:{phone} {name}"))
 
     def _home(self, address: Any) -> str:
         """The region that a phone number without a country code belongs to."""
@@ -146,6 +152,12 @@ class Identifiers:
 
     def _name(self, raw: str) -> str:
         return _remembered(self._names, raw, person_name, "")
+
+
+def _plain(found: list[tuple[int, str]], type: _Type, value: str | int) -> None:
+    text = value.strip() if isinstance(value, str) else str(value)
+    if text.lower() not in type.junk and len(text) <= MOST_LETTERS:
+        found.append((type.rank, type.prefix + text))
 
 
 def _remembered(known: dict[str, V], raw: str, normal: Callable[[str], V], nothing: V) -> V:

@@ -13,7 +13,7 @@ DAY = 86_400_000
 messages = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 4), st.integers(0, 90)), max_size=8)
 
 
-def note(seen: Seen, payload: int, at: int, now: int = -1, id: int = 7) -> dedupe.Known:
+def note(seen: Seen, payload: int, at: int, now: int = -1, id: int = 7) -> int:
     return dedupe.note(seen, id, payload, at, now, DAY)
 
 

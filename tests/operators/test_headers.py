@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from operators import headers
 from operators.headers import BadHeader
 from operators.identifiers import TYPES, Identifiers, Policy
 from tests.events import at, stamp
+from tests.properties.logs import law
 
 IDS = Identifiers([Policy(kind) for kind in TYPES], "US")
 ARRIVED = at(60)
@@ -26,6 +30,16 @@ def time(**fields: Any) -> int:
 
 def test_the_timestamp_is_the_event_time() -> None:
     assert time(timestamp=stamp(5)) == at(5)
+
+
+@law
+@given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), st.integers(-1439, 1439))
+def test_a_moment_is_that_millisecond_which_is_nearest(moment: datetime, minutes: int) -> None:
+    there = timezone(timedelta(minutes=minutes))
+    for microsecond in (moment.microsecond, 499, 500, 501, 1500, 999_500):
+        zoned = moment.replace(microsecond=microsecond, tzinfo=there)
+        assert headers.milliseconds(zoned) == round(zoned.timestamp() * 1000)
+    assert headers.milliseconds(moment) == headers.milliseconds(moment.replace(tzinfo=UTC))
 
 
 def test_a_wrong_device_clock_is_corrected() -> None:
