@@ -82,9 +82,12 @@ class Expression:
 
         >>> Expression("a / b", {"a", "b"}).value({"a": 1, "b": 0})
         """
-        known = [facts.get(name) for name in self._reads]
-        if self._arithmetic and any(value is None for value in known):
-            return None
+        known: list[Any] = []
+        for name in self._reads:
+            fact = facts.get(name)
+            if fact is None and self._arithmetic:
+                return None
+            known.append(fact)
         try:
             return self._value(*known)
         except (TypeError, ValueError, ArithmeticError):

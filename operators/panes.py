@@ -7,7 +7,6 @@ order of merging make no difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Final
 
 from operators import distinct
@@ -278,13 +277,13 @@ def total(numbers: list[Any]) -> int:
     return found
 
 
-def added(counts: Iterable[dict[Any, int]]) -> dict[Any, int]:
-    """Counts per value over several panes."""
-    both: dict[Any, int] = {}
-    for pane in counts:
+def added(panes: list[dict[Any, int]]) -> dict[Any, int]:
+    """Counts per value over one or more panes."""
+    found = panes[0].copy()
+    for pane in panes[1:]:
         for value, count in pane.items():
-            both[value] = both.get(value, 0) + count
-    return both
+            found[value] = found.get(value, 0) + count
+    return found
 
 
 def _plus(one: int, other: int) -> int:
