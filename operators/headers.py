@@ -119,7 +119,8 @@ def milliseconds(moment: datetime) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     since = moment - _EPOCH
-    whole, rest = divmod(since.microseconds, 1000)
+    microseconds: int = since.microseconds
+    rest = microseconds % 1000
     if rest == 500:  # as the float falls
         return round(moment.timestamp() * 1000)
-    return since.days * DAY + since.seconds * 1000 + whole + (rest > 500)
+    return since.days * DAY + since.seconds * 1000 + microseconds // 1000 + (rest > 500)
