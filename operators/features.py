@@ -14,7 +14,7 @@ against 51 µs when every event goes to its panes at once.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,7 +24,9 @@ from operators.parts import Measured
 from schemas import durations
 from schemas.playbook import Aggregate
 
-MOST_WAITING = 112  # items of rows of one form; 16 views of a product
+# Rows of one form are put into panes when they are as many, and of as many items.
+MANY_ROWS: Final = 16
+MANY_ITEMS: Final = 112
 CLOSES = "-"  # a slot that closes what the slot of this name opened
 
 WIDTHS = [604_800_000, 86_400_000, 21_600_000, 3_600_000, 900_000, 300_000, 60_000, 15_000, 1_000]
@@ -142,7 +144,7 @@ def add(measured: Measured, plan: Plan, form: str, row: list[Any]) -> None:
     if form in forms:
         rows = measured.rows[forms.index(form)]
         rows += row
-        if len(rows) >= MOST_WAITING:
+        if len(rows) >= MANY_ITEMS and len(rows) >= MANY_ROWS * len(row):
             settle(measured, plan)
     else:
         forms.append(form)

@@ -176,7 +176,7 @@ def test_a_row_written_under_another_playbook_is_read_by_the_names_it_came_with(
 def test_waiting_rows_become_panes_before_they_are_many() -> None:
     feature = Feature("f", "m", "count", 0)
     found = measured(feature, [(at, True) for at in range(1000)])
-    assert sum(map(len, found.rows)) < features.MOST_WAITING
+    assert sum(map(len, found.rows)) < features.MANY_ITEMS
     assert said(found, [feature], 2000) == [1000]
 
 
