@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from typing import Final
 
-# Checksum of the id -> seconds * 2**32 + checksum of the payload, of the newest payload; older ones of
+# Checksum of the id -> seconds << 32 | checksum of the payload, of the newest payload; older ones of
 # the same id have the key payload << 32 | id.
 Seen = dict[int, int]
 
-_HIGH: Final = 0x100000000
 _LOW: Final = 0xFFFFFFFF
 _LOOK_EVERY: Final = 64  # messages, for what is past the window
 
@@ -35,7 +34,7 @@ def note(seen: Seen, id: int, payload: int, at: int, now: int, window: int) -> i
     [0, 1, 2, 1, 1]
     """
     oldest = (now - window) // 1000
-    stamp = (at if at > now else now) // 1000 * _HIGH + payload
+    stamp = (at if at > now else now) // 1000 << 32 | payload
     old = seen.get(id)
     if old is None or old >> 32 < oldest:
         if seen and len(seen) % _LOOK_EVERY == 0:
