@@ -2,7 +2,7 @@
 
 A message is known by checksums of (topic, message id) and of its payload, for a window of event time
 that begins when it came: at its own time, or at the watermark if that was later. The same id with
-another payload is another message, and `Known.OTHER` says that senders use an id twice.
+another payload is another message, and OTHER says that senders use an id twice.
 
 Two different ids of one customer share a checksum once in 4 billion; both are kept all the same, only
 the flag is wrong then.
@@ -18,7 +18,6 @@ Seen = dict[int, int]
 
 _LOW: Final = 0xFFFFFFFF
 _LOOK_EVERY: Final = 64  # messages, for what is past the window
-
 
 # What is known of a message: nothing, that it came, or that its id came with another payload.
 NEW: Final = 0
