@@ -16,6 +16,7 @@ from flows.settings import Run
 from flows.telemetry import views
 from flows.telemetry.figures import Point
 from flows.telemetry.follow import followed, told
+from flows.writeback import WriteBack
 from operators import records
 from operators.counts import Counts
 from operators.customers import Customers
@@ -33,11 +34,7 @@ from state.cache import Cache
 from state.errors import StateError, unusable
 from state.store import Store
 
-# Changes are kept back, so that what changes again is written once; but not all of them until the snapshot,
-# which everything waits for. So from DRAIN_FROM of an epoch on, more are written than come.
-MOST_UNWRITTEN = 2_500
-DRAIN_FROM = 0.6
-FEW_UNWRITTEN = 50
+MOST_ALARMS = 50  # changes of alarms, which are written together
 MOST_REMEMBERED = 20_000  # operations that operators/journal.py keeps until all is written
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -80,8 +77,7 @@ class Step:
         self._token = token
         self._cut: int | None = None
         self._changed = False
-        self._epoch = run.playbook.times.epoch / 1000
-        self._snapshot_at = time.monotonic()
+        self._writing = WriteBack(run.playbook.times.epoch / 1000, time.monotonic())
         self._came = 0  # events or operations
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:
@@ -103,15 +99,9 @@ class Step:
     def _points(self) -> Iterator[Point]:
         raise NotImplementedError
 
-    def _write_some(self, cache: Cache[Any], came: int) -> list[str]:
-        """Write back what can wait no longer, a little after every batch, of `came` events; the keys."""
-        drain = time.monotonic() - self._snapshot_at > DRAIN_FROM * self._epoch
-        over = cache.unwritten - (FEW_UNWRITTEN if drain else MOST_UNWRITTEN)
-        return cache.write_back(min(over, max(3 * came, over // 32) + 16)) if over > 0 else []
-
     def _save(self, store: Store) -> int | None:
         """Checkpoint if anything changed; the cut that the newest checkpoint stands for."""
-        self._snapshot_at = time.monotonic()
+        self._writing.snapshot(time.monotonic())
         if self._cut is not None and (self._changed or self._token is None):
             store.checkpoint(self._cut, self._run.incarnation)
             self._token = self._cut
@@ -158,9 +148,10 @@ class Resolve(Step, StatefulBatchLogic[Batch, list[Pack], int | None]):
             if batch.events or batch.last:
                 self._changed = True
         self._came += came
+        self._writing.batch(came, time.monotonic())
         for cache in self._graph.caches:
             cache.settle()
-            self._write_some(cache, came)
+            cache.write_back(self._writing.due(cache.unwritten))
         self._run.timings.add("resolve", began)
         return out, False
 
@@ -256,16 +247,17 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
         return self._shard, token
 
     def _settle(self, came: int) -> None:
+        self._writing.batch(came, time.monotonic())
+        self._customers.written(self._hot.write_back(self._writing.due(self._hot.unwritten)))
+        self._versions.write_back(self._writing.due(self._versions.unwritten))
         self._hot.settle()
         self._versions.settle()
-        self._customers.written(self._write_some(self._hot, came))
-        self._write_some(self._versions, came)
         self._remembered += came
         if self._remembered > MOST_REMEMBERED:
             self._hot.write_back()
         if not self._hot.unwritten:
             self._all_written()
-        if len(self._timers.changes) > FEW_UNWRITTEN:
+        if len(self._timers.changes) > MOST_ALARMS:
             self._write_alarms()
 
     def _all_written(self) -> None:
