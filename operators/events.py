@@ -104,8 +104,7 @@ class Reader:
             event = self._decode(raw)
             self._tidy(event.properties)
             if self._enrichment is not None:
-                name = event.event if event.event is not None and event.type == "track" else event.type
-                self._enrichment.fill(name, event.properties, at)
+                self._enrichment.fill(_name(event.type, event.event), event.properties, at)
             return msgspec.json.encode(event)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):  # said when it is read
             return raw
@@ -120,7 +119,7 @@ class Reader:
             raise BadEvent("not-json", str(error)) from None
         # At once: each attribute of a Struct takes half as long as all of them.
         kind, message, named, traits, context, properties = astuple(event)
-        name: str = named if named is not None and kind == "track" else kind
+        name = _name(kind, named)
         plan = self._plans.get(name) or self._plan(name)
         contract, check, form, news = plan.contract, plan.check, plan.form, plan.news
         currency = self._tidy(properties)
@@ -286,6 +285,11 @@ class Reader:
         if failed is not None and not any(when == at for when in found.values()):
             found[f"{failed}:"] = at
         return list(found.items())
+
+
+def _name(kind: str, named: str | None) -> str:
+    """What the playbook calls an event of this type."""
+    return named if named is not None and kind == "track" else kind
 
 
 def _no_text(name: str, key: Any) -> NoReturn:

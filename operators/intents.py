@@ -80,13 +80,13 @@ class Intents:
         elif len(mine.keys) <= FEW_KEYS:
             self._plan(core, rule, mine)
 
-    # What begins or goes on, by kind. Each says whether it may have taken a reason away.
-    # `low`: the watermark before the cut.
+    # What begins or goes on, by kind. `low`: the watermark before the cut.
 
     def _begin(
         self, record: Record, core: Core, rule: Rule, mine: Patterns, key: str, what: Any, at: int,
         message: str, low: int,
     ) -> bool:  # fmt: skip
+        """Whether it may have taken a reason away."""
         kind = rule.kind
         if kind == "repeat":
             self._count(record, rule, mine, key, what, at, message, low)

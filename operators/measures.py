@@ -12,8 +12,9 @@ fixed half hour does not, and counts a visit that crosses its edge twice.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from operators.expressions import Expression
@@ -45,7 +46,8 @@ class BadValue(ValueError):
         self.reason = reason
 
 
-class Measure(NamedTuple):
+@dataclass(frozen=True)
+class Measure:
     """A stream of values. `take` says where a value comes from: FIELD, the property `field`; PATH, all
     that `getter` finds."""
 
@@ -97,18 +99,6 @@ class LocalTime:
         return datetime.fromtimestamp(at // 1000, self._zone)
 
 
-class _Taken:
-    """A measure, as the value that is taken for it."""
-
-    def __init__(self, measure: Measure) -> None:
-        self.name = measure.name
-        self.unit: str = measure.unit
-        self.take = measure.take
-        self.field = measure.field
-        self.getter = measure.getter
-        self.where = measure.where
-
-
 class Form:
     """What to take from events of one name, for all measures at once.
 
@@ -129,7 +119,7 @@ class Form:
         self._cents = unit(currency)
         self._clock = clock
         self._plain = [it.field for _, it in slots if it.plain]
-        self._others = [_Taken(it) for _, it in slots if not it.plain]
+        self._others = [it for _, it in slots if not it.plain]
         # Whether every event has a value.
         self._sure = any(it.take not in (FIELD, PATH) and it.where is None for it in self._others)
 
@@ -166,28 +156,28 @@ class Form:
             row.append(found)
         return row if self._sure or row.count(None) < len(row) - 1 else None
 
-    def _several(self, taken: _Taken, properties: dict[str, Any], currency: Any) -> Any:
-        assert taken.getter is not None
-        found = [self._exact(taken, value, currency) for value in taken.getter(properties)]
+    def _several(self, measure: Measure, properties: dict[str, Any], currency: Any) -> Any:
+        assert measure.getter is not None
+        found = [self._exact(measure, value, currency) for value in measure.getter(properties)]
         return found if len(found) > 1 else found[0] if found else None
 
-    def _holds(self, taken: _Taken, properties: Mapping[str, Any]) -> bool:
-        where = taken.where
+    def _holds(self, measure: Measure, properties: Mapping[str, Any]) -> bool:
+        where = measure.where
         assert where is not None
         try:
             return where.test({name: properties.get(name) for name in where.names})
         except Exception as error:
             raise BadValue(
-                "wrong-property", f"measure {taken.name}: its condition {where.text!r} failed: {error}"
+                "wrong-property", f"measure {measure.name}: its condition {where.text!r} failed: {error}"
             ) from None
 
-    def _exact(self, taken: _Taken, value: Any, currency: Any) -> str | int:
+    def _exact(self, measure: Measure, value: Any, currency: Any) -> str | int:
         """A value in exact units."""
-        name = taken.name
+        name = measure.name
         try:
-            if taken.unit == "number":
+            if measure.unit == "number":
                 return millionths(value)
-            if taken.unit == "money":
+            if measure.unit == "money":
                 if currency is None or currency == self._currency:
                     return exact(value, self._cents)
                 raise BadValue(

@@ -178,7 +178,7 @@ def _make_room(
     many = len(keys) + len(once)
     if many < _LOOK_FROM or (many not in _LOOK_AT and many < MOST_KEYS):
         return
-    forget(patterns, at - room.horizon, room.lasting, room.basket)
+    forget(patterns, at - room.horizon, room)
     if len(keys) + len(once) >= MOST_KEYS:
         touched = [(at, key) for key, (at, _) in once.items()]
         touched += [(_touched(pattern), key) for key, pattern in keys.items()]
@@ -187,13 +187,13 @@ def _make_room(
             once.pop(old, None)
 
 
-def forget(patterns: Patterns, older_than: int, lasting: bool, with_basket: bool) -> None:
+def forget(patterns: Patterns, older_than: int, room: Room) -> None:
     """Drop keys without consequence: untouched since `older_than`, and with nothing left to decide."""
     keys, once = patterns.keys, patterns.once
     for key in [key for key, (at, _) in once.items() if at < older_than]:
         del once[key]
     for key in [key for key, pattern in keys.items() if _touched(pattern) < older_than]:
-        if not lasting or not is_open(patterns, keys[key], with_basket):
+        if not room.lasting or not is_open(patterns, keys[key], room.basket):
             del keys[key]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -147,7 +148,7 @@ def _moved(
     for name, generation in placed.items():
         old = found[name]
         assert isinstance(old, Feature)
-        measure = slots[old.slot]._replace(generation=generation)
+        measure = replace(slots[old.slot], generation=generation)
         more[measure.slot] = measure
         found[name] = Feature(name, measure.slot, old.aggregate, old.window, old.scale)
     return found, list(more.values())

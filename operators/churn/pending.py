@@ -13,12 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from struct import pack, unpack
-from typing import Final, Protocol
+from typing import Protocol
 
 from operators.churn.parts import Snapshot
 from schemas.churn import Example
-
-_pack: Final = pack
 
 
 class Scored(Protocol):
@@ -44,7 +42,7 @@ def leave(
 
 
 def snapshot(at: int, owner: str, facts: tuple[float, ...], score: float, version: int) -> Snapshot:
-    return Snapshot(at, owner, _pack(f"<{len(facts)}f", *facts), score, version)
+    return Snapshot(at, owner, pack(f"<{len(facts)}f", *facts), score, version)
 
 
 def unpacked(facts: bytes) -> tuple[float, ...]:

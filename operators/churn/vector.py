@@ -55,7 +55,7 @@ GROUPS = (  # of inputs that say nearly the same
 )
 SILENCE = "silence"  # the MBG/NBD's own log-odds that somebody stays away for the horizon
 _SILENCE: Final = list(INPUTS).index(SILENCE)
-_log1p: Final = log1p
+_log1p: Final = log1p  # compiled, an imported name is looked up at every call, and this one is called often
 FLOOR: Final = 1e-3  # of decayed counts: what is left of a purchase after seven times four months of silence
 SURE: Final = 1e-4  # of probabilities: nothing is more certain than that
 

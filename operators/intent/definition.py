@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from operators.churn.subject import Subject
 from operators.intent import vector
 
-ORDER = ""  # what an order is to it; a signal has a name
+ORDER: Final = ""  # what an order is to it; a signal has a name
 
 
 class Definition(NamedTuple):

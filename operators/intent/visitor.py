@@ -18,7 +18,6 @@ from operators.served import Served
 from schemas.churn import Example
 
 UNLIKELY: Final = 0.05  # of a probability below it nobody asks why, and most are
-_ORDER: Final = ORDER
 
 
 def empty() -> Visitor:
@@ -42,7 +41,7 @@ class IntentKeeper(Keeper):
 
     def happened(self, visitor: Visitor, at: int, what: str) -> bool:
         """An order, or the signal `what`."""
-        if what == _ORDER:
+        if what == ORDER:
             self.ordered(visitor, at)
             return True
         return self.saw(visitor, at, what)

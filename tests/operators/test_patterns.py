@@ -145,7 +145,7 @@ def test_of_a_merge_the_later_touch_and_the_union_of_the_lines_remain() -> None:
 def test_only_what_can_have_no_consequence_is_forgotten() -> None:
     found = cart(Line(1, "p1", 1))
     patterns.stop(found, "done", 2, CARTS)
-    patterns.forget(found, 3, lasting=True, with_basket=True)
+    patterns.forget(found, 3, CARTS)
     assert list(found.keys) == ["c1"]
 
 
@@ -154,7 +154,7 @@ def test_what_was_seen_too_long_ago_to_count_is_forgotten() -> None:
     patterns.seen_before(found, "old", 1, 0, LOOKS)
     patterns.seen_before(found, "new", 5, 0, LOOKS)
     patterns.touch(found, "twice", 2, "m2", CARTS)
-    patterns.forget(found, 3, lasting=False, with_basket=False)
+    patterns.forget(found, 3, LOOKS)
     assert (list(found.keys), list(found.once)) == ([], ["new"])
 
 
