@@ -12,7 +12,8 @@ Standard error of a sketch: 1.04 / sqrt(2**P), 3.25 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
@@ -20,6 +21,7 @@ EXACT: Final = 64
 P: Final = 10
 _M: Final = 1 << P
 _Q: Final = 64 - P
+_RANKS: Final = [bytes([rank]) for rank in range(_Q + 2)]
 
 Value = str | int
 Set = list[Value] | bytes
@@ -50,19 +52,23 @@ def union(one: Set, other: Set) -> Set:
     return bytes(map(max, one, other))
 
 
-def count(sets: Iterable[Set]) -> int:
+def count(sets: Sequence[Set | set[Value]]) -> int:
     """The number of different values in all of `sets` together: exact when none is a sketch."""
-    lists: set[Value] = set()
+    if len(sets) == 1 and not isinstance(sets[0], bytes):
+        return len(sets[0])
+    few: set[Value] = set()
     registers = b""
     for seen in sets:
-        if isinstance(seen, list):
-            lists.update(seen)
+        if not isinstance(seen, bytes):
+            few.update(seen)
         else:
             registers = bytes(map(max, registers, seen)) if registers else seen
     if not registers:
-        return len(lists)
-    if lists:
-        registers = bytes(map(max, registers, _sketch(lists)))
+        return len(few)
+    if few:
+        both = bytearray(registers)
+        _enter(both, few)
+        registers = bytes(both)
     return round(_estimate(registers))
 
 
@@ -79,6 +85,7 @@ def _enter(registers: bytearray, values: Iterable[Value]) -> None:
             registers[place] = rank
 
 
+@lru_cache(maxsize=16_384)  # customers look at the same products: a twentieth of the time
 def _rank(value: Value) -> tuple[int, int]:
     """Register, and the number of leading zeros of the rest of the hash plus one."""
     text = value if isinstance(value, str) else str(value)
@@ -87,15 +94,15 @@ def _rank(value: Value) -> tuple[int, int]:
 
 
 def _estimate(registers: bytes) -> float:
-    counts, counted = [0] * (_Q + 2), 0
-    for rank in range(_Q + 2):  # high ranks are rare; a Counter of them all takes 64 µs
-        counts[rank] = registers.count(rank)
-        counted += counts[rank]
-        if counted == _M:
-            break
-    z = _M * _tau(1 - counts[_Q + 1] / _M)
-    for rank in range(_Q, 0, -1):
-        z = 0.5 * (z + counts[rank])
+    counts: list[int] = []
+    left = registers
+    while left:  # what was counted is taken out: high ranks are rare; a Counter of them all takes 64 µs
+        rest = left.translate(None, _RANKS[len(counts)])
+        counts.append(len(left) - len(rest))
+        left = rest
+    z = _M * _tau(1 - counts.pop() / _M) if len(counts) == _Q + 2 else 0.0
+    while len(counts) > 1:
+        z = 0.5 * (z + counts.pop())
     z += _M * _sigma(counts[0] / _M)
     return _M * _M / (2 * math.log(2) * z)
 

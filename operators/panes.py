@@ -155,10 +155,11 @@ class Distinct(Component):
         return distinct.union(one, other)
 
     def beside(self, times: list[int], values: list[Any]) -> Any:
-        return values
+        return {*values}
 
     def fits_beside(self, tier: Tier, values: list[Any]) -> bool:
-        return _room(tier, values, EXACT)
+        # What is read beside a sketch goes into a copy of it.
+        return _room([pane for pane in tier.values() if not isinstance(pane, bytes)], values, EXACT)
 
 
 class Top(Component):
@@ -178,7 +179,7 @@ class Top(Component):
         return _frequent(added([one, other]))
 
     def fits_beside(self, tier: Tier, values: list[Any]) -> bool:
-        return _room(tier, values, MOST_COUNTED)
+        return _room([*tier.values()], values, MOST_COUNTED)
 
 
 class Keys(Component):
@@ -298,10 +299,10 @@ def _timed(times: list[int], values: list[Any]) -> list[Any]:
     return [[at, values[place]] for place, at in enumerate(times)]
 
 
-def _room(tier: Tier, values: list[Any], bound: int) -> bool:
-    """Whether no pane would hold more than `bound` with `values` in it."""
+def _room(panes: list[Any], values: list[Any], bound: int) -> bool:
+    """Whether none of `panes`, and no new one, would hold more than `bound` with `values` in it."""
     room = bound - len(values)
-    return room >= 0 and all(len(pane) <= room for pane in tier.values())
+    return room >= 0 and all(len(pane) <= room for pane in panes)
 
 
 def _frequent(counts: dict[Any, int]) -> dict[Any, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 from hypothesis import given
@@ -39,6 +40,29 @@ def test_the_standard_error_is_as_stated() -> None:
     ]
     assert (sum(error**2 for error in errors) / len(errors)) ** 0.5 < 0.04
     assert abs(sum(errors) / len(errors)) < 0.015
+
+
+def test_a_value_is_found_again_whether_it_is_told_as_a_number_or_as_text() -> None:
+    texts = distinct.add(None, [str(number) for number in range(100)])
+    assert distinct.add(None, range(100)) == texts
+
+
+def test_values_beside_a_sketch_are_counted_as_if_they_were_in_it() -> None:
+    sketch, more = distinct.add(None, values(100)), values(30, 90)
+    assert distinct.count([sketch, {*more}]) == distinct.count([distinct.add(sketch, more)])
+    assert distinct.count([sketch, more]) == distinct.count([sketch, distinct.add(None, more)])
+
+
+@law
+@given(st.lists(st.integers(0, 55), max_size=1024))
+def test_an_estimate_is_the_same_by_the_formula_as_published(some: list[int]) -> None:
+    registers = bytes(some).ljust(1024, b"\1")
+    counts = [some.count(rank) + (1024 - len(some)) * (rank == 1) for rank in range(56)]
+    z = 1024 * distinct._tau(1 - counts[55] / 1024)
+    for rank in range(54, 0, -1):
+        z = 0.5 * (z + counts[rank])
+    z += 1024 * distinct._sigma(counts[0] / 1024)
+    assert distinct._estimate(registers) == 1024 * 1024 / (2 * math.log(2) * z)
 
 
 @law

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from operators import features
+from operators.distinct import EXACT
 from operators.features import Feature, decode_columns, pane_width, plan, settle
 from operators.panes import LIFETIME, MOST_COUNTED, MOST_KEYS
 from operators.parts import Measured
@@ -178,6 +179,18 @@ def test_waiting_rows_become_panes_before_they_are_many() -> None:
     found = measured(feature, [(at, True) for at in range(1000)])
     assert sum(map(len, found.rows)) < features.MANY_ITEMS
     assert said(found, [feature], 2000) == [1000]
+
+
+def test_what_waits_is_counted_with_a_sketch_before_it_is_in_it() -> None:
+    feature = Feature("f", "m", "distinct", 0)
+    found = measured(feature, [(at, at) for at in range(2 * EXACT)])
+    settle(found, plan([feature]))
+    sketched = found.panes
+    features.add(found, plan([feature]), "m", [1000, 1000])
+    told = {"f": 0}
+    Readings(plan([feature]), [feature]).take(found, 2000, told)
+    assert found.panes == sketched
+    assert [told["f"]] == said(found, [feature], 2000)
 
 
 @law
