@@ -343,7 +343,7 @@ _decode_measured = msgspec.msgpack.Decoder(Measured).decode
 
 
 def waits(record: Record) -> bool:
-    return record.has("queue") and record.part("queue").waiting != 0
+    return record.has("queue") and record.look("queue").waiting != 0
 
 
 def _consent(core: Core, consent: ConsentUpdated, at: int) -> None:

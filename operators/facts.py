@@ -21,7 +21,7 @@ def feature_values(playbook: Playbook, record: Record, names: Collection[str], n
         question = playbook.asked[asked] = question_of(playbook.features, playbook.plan, asked)
     found = question.nothing.copy()
     if question.readings is not None and record.has("m"):
-        question.readings.take(record.part("m"), now, found)
+        question.readings.take(record.look("m"), now, found)
     if question.said:
         scores: dict[str, Score | None] = {}
         for name, subject in question.said:
@@ -45,7 +45,7 @@ def newest_score(playbook: Playbook, record: Record, subject: str, now: int) -> 
         return None
     definition = foretold.definition
     score = foretold.keeper.newest(
-        record.part(subject), foretold.served, lambda at: numbers(playbook, record, definition.more, at)
+        record.look(subject), foretold.served, lambda at: numbers(playbook, record, definition.more, at)
     )
     return score if score is not None and now <= score.at + definition.horizon else None
 

@@ -57,4 +57,5 @@ class Foretold(NamedTuple):
 KEEPERS: dict[str, Callable[[Any], Keeper]] = {"churn": ChurnKeeper, "intent": IntentKeeper}
 KINDS: dict[str, type[Any]] = {"churn": Churn, "intent": Visitor}
 EMPTY: dict[str, Callable[[], Any]] = {"churn": customer.empty, "intent": visitor.empty}
-TOLD = {"churn": customer.told}  # the part is told that a profile said, or would, what the newest score is
+# Whether the newest score is no longer what the last profile said, or would have; and to note that it is.
+TOLD = {"churn": (customer.untold, customer.told)}

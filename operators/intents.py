@@ -204,20 +204,24 @@ class Intents:
             elif value >= rule.above:
                 self._cross(record, rule, value, score.at, cause, watermark)
             elif value < rule.until and record.has(rule.part):
-                mine: Patterns = record.part(rule.part)
+                mine: Patterns = record.look(rule.part)
                 pattern = mine.keys.get("")
                 if pattern is not None and _reached(mine, pattern):
+                    record.part(rule.part)
                     pattern.below = max(score.at, pattern.fired)
                     self.cancel(record, score.at, cause, score.at)
 
     def _cross(
         self, record: Record, rule: Rule, value: float, at: int, cause: str, watermark: int
     ) -> None:  # fmt: skip
-        mine: Patterns = record.part(rule.part)
+        mine: Patterns = record.look(rule.part)
         pattern = mine.keys.get("")
+        if pattern is not None and _reached(mine, pattern):
+            return
+        mine = record.part(rule.part)
         if pattern is None:
             pattern = mine.keys[""] = Pattern(lines=[], marks=[])
-        if not _reached(mine, pattern) and at > max(pattern.until, mine.until, pattern.below):
+        if at > max(pattern.until, mine.until, pattern.below):
             pattern.since, pattern.cause = at, cause
             reason = Reason("", cause, at, at, {rule.of: value})
             self._decide(record, rule, mine, reason, max(watermark, at))
@@ -265,12 +269,12 @@ class Intents:
             if name in core.alarms:
                 rule = self._rules[name]
                 try:
-                    self._plan(core, rule, record.part(rule.part))
+                    self._plan(core, rule, record.look(rule.part))
                 except Exception as error:
                     self._give_up(record, rule, limit, error)
 
     def _due(self, record: Record, rule: Rule, limit: int) -> list[tuple[int, str, str]]:
-        mine: Patterns = record.part(rule.part)
+        mine: Patterns = record.look(rule.part)
         latest = limit - rule.wait - self._grace
         return [
             (pattern.since + rule.wait, rule.name, key)

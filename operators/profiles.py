@@ -53,8 +53,8 @@ def profile(playbook: Playbook, record: Record, due: int, arrived: int) -> Effec
 
 def told_of(record: Record) -> None:
     """The customer's profile of now goes out, or would: what it says of their scores is no news any more."""
-    for subject, note in TOLD.items():
-        if record.has(subject):
+    for subject, (news, note) in TOLD.items():
+        if record.has(subject) and news(record.look(subject)):
             note(record.part(subject))
 
 

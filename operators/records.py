@@ -44,8 +44,9 @@ _decode_parts = msgspec.msgpack.Decoder(tuple[int, dict[str, bytes]]).decode
 
 
 class Record:
-    """One customer. `part(name)` decodes on first touch; `encode()` encodes only what was touched since it
-    was last called, and lets go of the decoded form of what was not (measured: 8 instead of 13 µs)."""
+    """One customer. `part(name)` and `look(name)` decode on first touch; `encode()` encodes only what `part`
+    gave since it was last called, and lets go of the decoded form of the rest (measured: 8 instead of 13 µs).
+    """
 
     __slots__ = ("_live", "_packed", "_warm", "id")
 
@@ -65,6 +66,18 @@ class Record:
                 kind = name if name in _EMPTY else "p"
                 found = _EMPTY[kind]() if raw is None else _decoders[kind](raw)
             self._live[name] = found
+        return found
+
+    def look(self, name: str) -> Any:
+        """The decoded part, to be read only: it is not encoded again."""
+        found = self._live.get(name)
+        if found is None:
+            found = self._warm.get(name)
+            if found is None:
+                raw = self._packed.get(name)
+                if raw is None:
+                    return self.part(name)
+                found = self._warm[name] = _decoders[name if name in _EMPTY else "p"](raw)
         return found
 
     def has(self, name: str) -> bool:

@@ -144,18 +144,18 @@ def cancel(
     What counts is when things happened: what took the reason away before the trigger went out but was
     learnt of later cancels it as well. Triggers that expired by `at` or `watermark` are left alone.
     """
-    sent: dict[str, Sent] = record.part("sent")
+    sent: dict[str, Sent] = record.look("sent")
     for id in sorted(sent):
         one = sent[id]
         if one.expires < watermark:
-            del sent[id]
+            del record.part("sent")[id]
             continue
         rule = playbook.rules.get(one.rule)
         if rule is None or one.expires < at:
             continue
         gone = _gone(rule, record, one)
         if gone:
-            del sent[id]
+            del record.part("sent")[id]
             body = TriggerCancelled(
                 id, one.rule, one.customer, gone, at, one.key, rule.hash, rule.channel, rule.purpose
             )
@@ -167,11 +167,11 @@ def cancel(
 
 
 def _gone(rule: Rule, record: Record, sent: Sent) -> str:
-    core: Core = record.part("core")
+    core: Core = record.look("core")
     consent = core.consents.get(f"{rule.purpose}/{rule.channel}")
     if consent is not None and not consent[1]:
         return "consent-withdrawn"
-    mine: Patterns = record.part(rule.part)
+    mine: Patterns = record.look(rule.part)
     pattern = mine.keys.get(sent.key)
     if mine.until >= sent.begun or (pattern is not None and pattern.until >= sent.begun):
         return "ended"

@@ -22,6 +22,11 @@ def empty() -> Churn:
     return Churn(statistics.empty(), [])
 
 
+def untold(churn: Churn) -> bool:
+    """Whether no profile has said yet, nor would have, what the newest score is."""
+    return churn.scored is not None and churn.scored.probability != churn.told
+
+
 def told(churn: Churn) -> None:
     """A profile says, or would, what the newest score is."""
     if churn.scored is not None:
