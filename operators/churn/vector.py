@@ -82,19 +82,24 @@ def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] =
     day = times[0] // DAY
     days, gaps, squares = 1, 0, 0
     weeks = month = season = 0.0
+    in_season = in_month = in_weeks = 0.0
+    before = -1
     for time in times:
-        # One exponential and its powers: half the time of three.
-        weight = exp((time - at) / FOUR_MONTHS)
-        gap = time // DAY - day
-        if gap:
-            days += 1
-            gaps += gap
-            squares += gap * gap
-            day += gap
-        season += weight
-        weight *= weight * weight
-        month += weight
-        weeks += weight * weight * weight
+        if time != before:  # lines of one invoice are of one moment
+            before = time
+            # One exponential and its powers: half the time of three.
+            in_season = exp((time - at) / FOUR_MONTHS)
+            in_month = in_season * (in_season * in_season)
+            in_weeks = in_month * in_month * in_month
+            gap = time // DAY - day
+            if gap:
+                days += 1
+                gaps += gap
+                squares += gap * gap
+                day += gap
+        season += in_season
+        month += in_month
+        weeks += in_weeks
     mean = spread = 0.0
     of_all = 1.0
     if gaps:
