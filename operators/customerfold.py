@@ -304,14 +304,19 @@ class CustomerFold:
     def _fire(self, record: Record, limit: int, watermark: int, was_set: bool = True) -> None:
         """Everything due by `limit`. `was_set`: the customer's timer has not gone off."""
         core: Core = record.part("core")
-        alarm = alarm_of(core)
+        alarm = first = alarm_of(core)
         if self._foresight is not None:
-            while (found := self._foresight.first_due(core, limit)) is not None:
+            while 0 <= first <= limit and (found := self._foresight.first_due(core, limit)) is not None:
                 due, scores = found
-                self._decide_due(record, core, due - 1, watermark)  # it may need the score of then
+                if first < due:
+                    self._decide_due(record, core, due - 1, watermark)  # it may need the score of then
                 scores.due(self.intents, record, core, due, watermark)
-        self._decide_due(record, core, limit, watermark)
-        self._rearm(record, core, alarm, was_set)
+                first = alarm_of(core)
+        if 0 <= first <= limit:
+            self._decide_due(record, core, limit, watermark)
+            first = alarm_of(core)
+        if first != alarm or not was_set:
+            self._timers.set(record.id, alarm, first)
         self._records.touch(record)
 
     def _decide_due(self, record: Record, core: Core, limit: int, watermark: int) -> None:
