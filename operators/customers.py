@@ -89,7 +89,7 @@ class Customers:
         reads: Callable[[Enrichment | None], Reader] | None = None,
     ) -> None:
         if foresight is None and playbook.foretold:
-            foresight = Foresight(playbook, models)
+            foresight = Foresight(playbook, models, written)
         self._foresight = foresight
         self.playbook = playbook if foresight is None else foresight.playbook
         self._shard = shard

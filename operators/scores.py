@@ -10,7 +10,7 @@ so a score does not depend on how long its customer waited for a move.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any
 
 from operators import effects, profiles
@@ -24,17 +24,27 @@ from operators.parts import Core
 from operators.playbook import Playbook
 from operators.records import Record
 from operators.served import Taken
+from schemas import topics
 
 News = tuple[str, Any]  # a subject, and what an event is to it
 
 
 class Foresight:
     """All that is foretold. `taken`: the models that were taken before, oldest first. `playbook` is the one
-    given with these models in it: whoever reads scores reads them by this one."""
+    given with these models in it: whoever reads scores reads them by this one. Labels for topics that are not
+    among those `written` (codes) are left out."""
 
-    def __init__(self, playbook: Playbook, taken: Iterable[Taken] = ()) -> None:
+    def __init__(
+        self,
+        playbook: Playbook,
+        taken: Iterable[Taken] = (),
+        written: Container[int] = range(len(topics.OUTPUTS)),
+    ) -> None:
         self.playbook = playbook = playbook.serving()
-        self.scores = {subject: Scores(playbook, subject) for subject in playbook.foretold}
+        self.scores = {
+            subject: Scores(playbook, subject, topics.EXAMPLES[subject] in written)
+            for subject in playbook.foretold
+        }
         self.taken: list[Taken] = []
         for after, raw in taken:
             try:
@@ -81,17 +91,19 @@ class Foresight:
 
 
 class Scores:
-    """Those of one subject. `alarm`: its name among a customer's alarms; no trigger can have it.
+    """Those of one subject. `alarm`: its name among a customer's alarms; no trigger can have it. `taught`:
+    labels are wanted.
 
     A score that no rule watches may be found when somebody wants to know it, see `Keeper.ask`."""
 
-    def __init__(self, playbook: Playbook, subject: str) -> None:
+    def __init__(self, playbook: Playbook, subject: str, taught: bool) -> None:
         foretold = playbook.foretold[subject]
         definition: Definition = foretold.definition
         self.alarm = f"!{subject}"
         self.served = foretold.served
         self._playbook = playbook
         self._subject = subject
+        self._taught = taught
         self._keeper: Keeper = foretold.keeper
         self._more = definition.more
         self._every = definition.every
@@ -128,9 +140,11 @@ class Scores:
     def due(self, intents: Intents, record: Record, core: Core, alarm: int, watermark: int) -> None:
         """The alarm set for `alarm` went off: labels are known, or it is long since the last score."""
         part, now = record.part(self._subject), alarm - self._grace
-        for example in self._keeper.examples(part, now):
-            intents.effects.append(effects.example(self._subject, example, intents.arrived))
-        if self._keeper.again(part, now):
+        keeper = self._keeper
+        for one in keeper.release(part, now):
+            if self._taught:
+                intents.effects.append(effects.example(self._subject, keeper.example(one), intents.arrived))
+        if keeper.again(part, now):
             self._ask(intents, record, core, part, now, "", now, watermark)
         else:
             self._plan(core.alarms, part)

@@ -126,8 +126,12 @@ class ChurnKeeper(Keeper):
     def forget(self, churn: Churn) -> None:
         churn.scored = None
 
-    def examples(self, churn: Churn, now: int) -> list[Example]:
-        return pending.examples(churn.waiting, now, self._horizon, _stayed_away, vector.segment)
+    def release(self, churn: Churn, now: int) -> list[Snapshot]:
+        return pending.release(churn.waiting, now, self._horizon)
+
+    def example(self, one: Snapshot) -> Example:
+        """Positive: they stayed away."""
+        return pending.example(one, self._horizon, not one.back, vector.segment)
 
     def merge(self, mine: Churn, theirs: Churn) -> None:
         """The score is stale from then on: score again."""
@@ -139,7 +143,3 @@ class ChurnKeeper(Keeper):
         mine.explained = -1.0  # nobody has said why yet of the two as one
         mine.scored = max((one for one in (mine.scored, theirs.scored) if one is not None), default=None)
         mine.asked = mine.asked or theirs.asked
-
-
-def _stayed_away(one: Snapshot) -> bool:
-    return not one.back

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
+from operators.churn.parts import Snapshot
 from operators.churn.scoring import Scorer
 from operators.served import Served
 from schemas.churn import Example
@@ -78,9 +79,16 @@ class Keeper:
         """The newest score is not known any more."""
         raise NotImplementedError
 
-    def examples(self, part: Any, now: int) -> list[Example]:
-        """Snapshots whose horizon has passed at `now`, the watermark, with their labels, for the learner."""
+    def release(self, part: Any, now: int) -> list[Snapshot]:
+        """Take out the snapshots whose horizon has passed at `now`, the watermark."""
         raise NotImplementedError
+
+    def example(self, one: Snapshot) -> Example:
+        """A snapshot that was released, with its label, for the learner."""
+        raise NotImplementedError
+
+    def examples(self, part: Any, now: int) -> list[Example]:
+        return [self.example(one) for one in self.release(part, now)]
 
     def merge(self, mine: Any, theirs: Any) -> None:
         """Two customers are one: take over all of `theirs`."""

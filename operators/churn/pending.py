@@ -58,36 +58,29 @@ def mark(waiting: Iterable[Snapshot], times: Iterable[int], horizon: int) -> Non
 
 def release(waiting: list[Snapshot], now: int, horizon: int) -> list[Snapshot]:
     """Take out those whose horizon has passed at `now` (ms), oldest first; both labels at that moment."""
-    done = sorted(one for one in waiting if one.at + horizon <= now)
-    if done:
-        waiting[:] = [one for one in waiting if one.at + horizon > now]
+    count = 0
+    for one in waiting:  # oldest first; mostly there is one
+        if one.at + horizon > now:
+            break
+        count += 1
+    done = waiting[:count]
+    del waiting[:count]
     return done
 
 
-def examples(
-    waiting: list[Snapshot],
-    now: int,
-    horizon: int,
-    label: Callable[[Snapshot], bool],
-    segment: Callable[[tuple[float, ...]], str],
-) -> list[Example]:
-    """What the learner may know at `now` (ms), the watermark; `segment` is told the facts."""
-    found = []
-    for one in release(waiting, now, horizon):
-        facts = unpacked(one.facts)
-        found.append(
-            Example(
-                customer=one.owner,
-                at=one.at,
-                known_at=one.at + horizon,
-                facts=facts,
-                label=label(one),
-                score=one.score,
-                version=one.version,
-                segment=segment(facts),
-            )
-        )
-    return found
+def example(one: Snapshot, horizon: int, label: bool, segment: Callable[[tuple[float, ...]], str]) -> Example:
+    """What the learner may know when the horizon has passed; `segment` is told the facts."""
+    facts = unpacked(one.facts)
+    return Example(
+        customer=one.owner,
+        at=one.at,
+        known_at=one.at + horizon,
+        facts=facts,
+        label=label,
+        score=one.score,
+        version=one.version,
+        segment=segment(facts),
+    )
 
 
 def merge(

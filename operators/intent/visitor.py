@@ -138,8 +138,12 @@ class IntentKeeper(Keeper):
             more,
         )  # fmt: skip
 
-    def examples(self, visitor: Visitor, now: int) -> list[Example]:
-        return pending.examples(visitor.waiting, now, self._horizon, _came_back, vector.segment)
+    def release(self, visitor: Visitor, now: int) -> list[Snapshot]:
+        return pending.release(visitor.waiting, now, self._horizon)
+
+    def example(self, one: Snapshot) -> Example:
+        """Positive: they ordered."""
+        return pending.example(one, self._horizon, one.back, vector.segment)
 
     def merge(self, mine: Visitor, theirs: Visitor) -> None:
         """As if they had been one from the start, but for what was scored."""
@@ -155,7 +159,3 @@ class IntentKeeper(Keeper):
         mine.as_of = max(mine.as_of, theirs.as_of)
         if mine.ordered:
             self._keep(mine)
-
-
-def _came_back(one: Snapshot) -> bool:
-    return one.back
