@@ -23,6 +23,8 @@ LOOK = 1.0  # seconds
 GROWN = 1.1
 MADV_COLLAPSE = 25  # since Linux 6.1; before, this does nothing
 
+_libc = ctypes.CDLL(None)
+
 _REGION = re.compile(
     r"^([0-9a-f]+)-([0-9a-f]+) rw-p \S+ 00:00 0 +(\[heap\])?\n(?:.*\n)*?Rss: +(\d+) kB", re.M
 )
@@ -54,9 +56,8 @@ def _follow() -> None:
 def ask(found: Iterable[tuple[int, int]]) -> None:
     """Bring regions of memory into large pages, as far as there are any. Who uses a page that is being copied
     waits."""
-    libc = ctypes.CDLL(None)
     for begin, size in found:
-        libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), MADV_COLLAPSE)
+        _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), MADV_COLLAPSE)
 
 
 def regions(maps: str) -> Iterator[tuple[int, int]]:
