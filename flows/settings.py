@@ -19,6 +19,9 @@ from operators.playbook import Playbook
 from schemas import topics
 from state.directory import Directory
 
+# Epochs of a live run that make one of a replay: nobody waits for it, and what changes again is written once.
+REPLAYED = 3
+
 
 @dataclass
 class Run:
@@ -27,6 +30,7 @@ class Run:
     With a `plan` it is a replay: a bounded range, worked off in a space of its own. The space is what the
     names of all topics that are written, consumer groups and transactional ids begin with; that of a live
     run is its scope. `shown` is the scope that its telemetry names: a replay is not what alerts are about.
+    `epoch` (ms) is how often everything is made durable.
     """
 
     playbook: Playbook
@@ -68,6 +72,7 @@ class Run:
         self.moves = topics.output(self.space, topics.MOVES)
         self.control = topics.output(self.space, topics.CONTROL)
         self.models = topics.learning(self.scope, "models")
+        self.epoch = self.playbook.times.epoch * (1 if self.plan is None else REPLAYED)
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -89,7 +89,7 @@ class Sequencer(StatefulSourcePartition[tuple[str, Batch], bytes]):
         self._arrivals = Arrivals(run, self._front, self._places, self._channels, kinds)
         self._paused: set[int] = set()
         self._limit = max(1000, HELD_EVENTS // len(inputs))
-        self._pace = Pace(self._times.epoch / 1000)
+        self._pace = Pace(run.epoch / 1000)
         self._pending: Cut | None = None
         self._last_cut = time.monotonic()
         self._blocked = False

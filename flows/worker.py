@@ -37,7 +37,7 @@ def work(
     garbage.look_rarely()
     hugepages.follow()
     recovery = RecoveryConfig(str(run.directory.recovery))
-    epoch = timedelta(milliseconds=run.playbook.times.epoch)
+    epoch = timedelta(milliseconds=run.epoch)
     flow = topology(run)
     members = len(addresses) if addresses else 1
     health = run.watching.health
