@@ -35,6 +35,7 @@ from state.errors import StateError, unusable
 from state.store import Store
 
 MOST_ALARMS = 50  # changes of alarms, which are written together
+USUAL_CUSTOMER = 2_500  # bytes; decoded, with what was touched of them lately, they take some five times that
 MOST_REMEMBERED = 20_000  # operations that operators/journal.py keeps until all is written
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -180,7 +181,8 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
     def _open(self, store: Store) -> None:
         self._store = store
         engine = self._run.playbook.engine
-        self._hot = Hot(store, b"c", Record.encode, _record, engine.hot_customers // engine.shards)
+        hot = engine.hot_customers // engine.shards
+        self._hot = Hot(store, b"c", Record.encode, _record, hot, USUAL_CUSTOMER)
         self._versions = Versions(
             store, b"v", _pack, lambda _, raw: _unpack_known(raw), engine.hot_reference // engine.shards
         )

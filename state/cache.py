@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from state.store import Store
 
 V = TypeVar("V")
+RECENT: Final = 0.01  # share of one value in the mean of their lengths
 
 
 class Cache(Generic[V]):
@@ -25,6 +26,9 @@ class Cache(Generic[V]):
         One byte that keeps this key space apart from others in the same store.
     size
         Values in each of the two generations, not counting what one batch adds.
+    usual
+        Bytes of an encoded value that `size` reckons with. While they have more on average, a generation has
+        as many values fewer. 0: they may be of any length.
     """
 
     def __init__(
@@ -34,12 +38,15 @@ class Cache(Generic[V]):
         encode: Callable[[V], bytes],
         decode: Callable[[str, bytes], V],
         size: int,
+        usual: int = 0,
     ) -> None:
         self._store = store
         self._prefix = prefix
         self._encode = encode
         self._decode = decode
         self._size = size
+        self._usual = float(usual)
+        self._mean = 0.0  # bytes of those that were read and written lately
         self._young: dict[str, V] = {}
         self._old: dict[str, V] = {}
         self._dirty: dict[str, V | None] = {}
@@ -59,7 +66,8 @@ class Cache(Generic[V]):
 
     def settle(self) -> None:
         """Between two batches: forget what was not read for long."""
-        if len(self._young) >= self._size:
+        count = len(self._young)
+        if count >= self._size or count * self._mean > self._size * self._usual > 0:
             self._old, self._young = self._young, {}
 
     @property
@@ -80,12 +88,17 @@ class Cache(Generic[V]):
         else:
             changes = {key: dirty.pop(key) for key in list(islice(dirty, most))}
         if changes:
-            prefix, encode = self._prefix, self._encode
+            prefix = self._prefix
             self._store.write(
-                (prefix + key.encode(), None if value is None else encode(value))
+                (prefix + key.encode(), None if value is None else self._encoded(value))
                 for key, value in changes.items()
             )
         return list(changes)
+
+    def _encoded(self, value: V) -> bytes:
+        raw = self._encode(value)
+        self._mean += (len(raw) - self._mean) * RECENT
+        return raw
 
     def _older(self, key: str) -> V | None:
         found = self._old.get(key)
@@ -99,6 +112,7 @@ class Cache(Generic[V]):
             raw = self._store.get(self._prefix + key.encode())
             if raw is None:
                 return None
+            self._mean += (len(raw) - self._mean) * RECENT
             found = self._decode(key, raw)
         self._young[key] = found
         return found

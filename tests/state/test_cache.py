@@ -121,3 +121,29 @@ def test_a_value_that_is_changed_after_it_was_handed_over_is_written_as_it_ended
     cache.write_back()
     assert [store.get(b"vk%d" % n) for n in range(5)] == [b"1", b"2", b"3", b"4", b"5"]
     store.close()
+
+
+def test_of_long_values_fewer_are_kept(tmp_path: Path) -> None:
+    kept = {}
+    for length in (10, 100, 400):
+        store = Store(tmp_path / f"s{length}", 1, None)
+        cache = Cache(store, b"v", str.encode, lambda _, raw: raw.decode(), 100, usual=100)
+        for number in range(1000):
+            cache[f"k{number}"] = "x" * length
+            cache.write_back()
+            cache.settle()
+        kept[length] = cache.entries
+        store.close()
+    assert kept[10] == kept[100] == 100
+    assert 25 <= kept[400] <= 50
+
+
+def test_one_long_value_among_short_ones_makes_no_difference(tmp_path: Path) -> None:
+    store = Store(tmp_path / "s", 1, None)
+    cache = Cache(store, b"v", str.encode, lambda _, raw: raw.decode(), 100, usual=100)
+    for number in range(150):
+        cache[f"k{number}"] = "x" * (5_000 if number == 50 else 10)
+        cache.write_back()
+        cache.settle()
+    assert cache.entries == 150
+    store.close()
