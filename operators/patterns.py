@@ -13,8 +13,7 @@ from operators.parts import Line, Mark, Pattern, Patterns
 
 MOST_LINES: Final = 200
 MOST_KEYS: Final = 512  # of one rule and customer; a crawler looks at everything, a person does not
-_LOOK_FROM: Final = 16
-_LOOK_AT = frozenset((_LOOK_FROM, 32, 64, 128, 256))  # keys at which to look for some to forget
+_LOOK_FROM: Final = 16  # keys; from here on each time that there are twice as many
 
 
 class Basket(NamedTuple):
@@ -57,7 +56,7 @@ def seen_before(patterns: Patterns, key: str, at: int, what: Any, room: Room) ->
 
 def _pattern(keys: dict[str, Pattern], once: dict[str, Mark], key: str) -> Pattern | None:
     pattern = keys.get(key)
-    if pattern is None and key in once:
+    if pattern is None and once and key in once:
         pattern = keys[key] = _marked(once.pop(key))
     return pattern
 
@@ -78,7 +77,7 @@ def stop(patterns: Patterns, key: str, at: int, room: Room) -> None:
     pattern = _pattern(keys, once, key)
     if pattern is None:
         _make_room(patterns, keys, once, at, room)
-        keys[key] = Pattern(until=at)
+        keys[key] = Pattern(-1, "", at)
     elif at > pattern.until:
         pattern.until = at
         if pattern.lines or pattern.marks:
@@ -176,7 +175,7 @@ def _make_room(
     """Before a new key at `at`: now and then forget keys without consequence; of MOST_KEYS, whatever they
     are, the half that was touched last remains."""
     many = len(keys) + len(once)
-    if many < _LOOK_FROM or (many not in _LOOK_AT and many < MOST_KEYS):
+    if many < _LOOK_FROM or (many & (many - 1) and many < MOST_KEYS):
         return
     forget(patterns, at - room.horizon, room)
     if len(keys) + len(once) >= MOST_KEYS:
@@ -192,7 +191,7 @@ def forget(patterns: Patterns, older_than: int, room: Room) -> None:
     keys, once = patterns.keys, patterns.once
     for key in [key for key, (at, _) in once.items() if at < older_than]:
         del once[key]
-    for key in [key for key, pattern in keys.items() if _touched(pattern) < older_than]:
+    for key in [key for key, pattern in keys.items() if _untouched(pattern, older_than)]:
         if not room.lasting or not is_open(patterns, keys[key], room.basket):
             del keys[key]
 
@@ -222,6 +221,10 @@ def merge(patterns: Patterns, other: Patterns) -> Patterns:
 
 def _touched(pattern: Pattern) -> int:
     return max(pattern.since, pattern.until, pattern.fired)
+
+
+def _untouched(pattern: Pattern, since: int) -> bool:
+    return pattern.until < since and pattern.since < since and pattern.fired < since
 
 
 def _trim(pattern: Pattern) -> None:
