@@ -34,7 +34,7 @@ class BadEvent(ValueError):
 
 # An event as a rule sees it: the rule, whether it begins or ends something there, the keys (none: all of
 # them end), and what the rule looks at: the line of a basket, a thing, a number.
-Sign = tuple[Rule, bool, Sequence[str], Any]
+Sign = tuple[Rule, bool, tuple[str, ...], Any]
 
 MOST_NAMES = 1_000  # of events that are remembered: they are the sender's
 
@@ -53,7 +53,7 @@ Reading = tuple[
     str,
     str,
     list[Any] | None,
-    Sequence[Sign],
+    list[Sign],
     ConsentUpdated | None,
     Sequence[tuple[str, int]],
     tuple[tuple[str, Any], ...],
@@ -142,7 +142,7 @@ class Reader:
             except BadValue as error:
                 raise BadEvent(error.reason, str(error)) from None
         reactions = plan.reactions
-        signs = self._signs(reactions, name, properties, currency, checked, at) if reactions else ()
+        signs = self._signs(reactions, name, properties, currency, checked, at) if reactions else []
         if plan.bought:
             news = (("churn", self._deal(name, properties, currency)), *news)
         consent = checked if contract is ConsentUpdated else None
@@ -179,7 +179,10 @@ class Reader:
             said = f"churn is in {self._currency}, the event in {currency!r:.40}"
             raise BadEvent("other-currency", said)
         try:
-            return Deal(True, sum(exact(value, self._cents) for value in self._worth(properties)))
+            worth = 0
+            for value in self._worth(properties):
+                worth += exact(value, self._cents)
+            return True, worth
         except ValueError as error:
             raise BadEvent("wrong-property", f"{name}: churn: {error}") from None
 
@@ -200,7 +203,7 @@ class Reader:
         at: int,
     ) -> list[Sign]:
         found: list[Sign] = []
-        keys: Sequence[str]
+        keys: tuple[str, ...]
         what: Any
         for rule, begins, key, field, only, takes, what_field in reactions:
             if only is not None and not self._counts(only, rule, name, properties):
@@ -211,10 +214,7 @@ class Reader:
             elif key is None:
                 keys = ()
             else:
-                keys = key(properties)
-                for one in keys:
-                    if type(one) is not str:
-                        _no_text(name, one)
+                keys = _texts(name, key(properties))
             if begins and not keys:
                 if not rule.keyless:
                     continue
@@ -290,6 +290,13 @@ class Reader:
 def _name(kind: str, named: str | None) -> str:
     """What the playbook calls an event of this type."""
     return named if named is not None and kind == "track" else kind
+
+
+def _texts(name: str, keys: list[Any]) -> tuple[str, ...]:
+    for key in keys:
+        if type(key) is not str:
+            _no_text(name, key)
+    return tuple(keys)
 
 
 def _no_text(name: str, key: Any) -> NoReturn:

@@ -7,7 +7,6 @@ what it was set for has been taken away or begun again, and is then set anew whe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from operators import effects, patterns, told
@@ -43,10 +42,11 @@ class Intents:
     # --- an event -----------------------------------------------------------------------------------
 
     def react(
-        self, record: Record, core: Core, signs: Sequence[Sign], at: int, message: str, before: int
+        self, record: Record, core: Core, signs: list[Sign], at: int, message: str, before: int
     ) -> None:
         """What an event at `at` means to the rules. `before`: the watermark before its cut."""
         ended = False
+        alarms = core.alarms
         for rule, begins, keys, what in signs:
             mine: Patterns = record.part(rule.part)
             if begins:
@@ -59,7 +59,7 @@ class Intents:
                 patterns.stop(mine, key, at, rule.room)
             if not keys:
                 patterns.stop_all(mine, at)
-            if rule.kind == "threshold" or rule.name in core.alarms:
+            if rule.kind == "threshold" or rule.name in alarms:
                 self._ended(record, core, rule, mine, keys, at)
         if ended:
             self.cancel(record, at, message, before)
@@ -70,13 +70,14 @@ class Intents:
             self.effects += cancel(self._playbook, record, at, cause, before, self.arrived)
 
     def _ended(
-        self, record: Record, core: Core, rule: Rule, mine: Patterns, keys: Sequence[str], at: int
+        self, record: Record, core: Core, rule: Rule, mine: Patterns, keys: tuple[str, ...], at: int
     ) -> None:
         """The consequences of an end. A late one may lower a threshold that was reached after it."""
         if rule.kind == "threshold":
-            for key in keys or list(mine.keys):
-                if _reached(mine, mine.keys[key]):
-                    self._weigh_again(record, rule, mine, mine.keys[key], at)
+            found = mine.keys
+            for key in keys or tuple(found):
+                if _reached(mine, found[key]):
+                    self._weigh_again(record, rule, mine, found[key], at)
         elif len(mine.keys) <= FEW_KEYS:
             self._plan(core, rule, mine)
 

@@ -158,8 +158,10 @@ class Form:
 
     def _several(self, measure: Measure, properties: dict[str, Any], currency: Any) -> Any:
         assert measure.getter is not None
-        found = [self._exact(measure, value, currency) for value in measure.getter(properties)]
-        return found if len(found) > 1 else found[0] if found else None
+        found = measure.getter(properties)
+        if len(found) == 1:
+            return self._exact(measure, found[0], currency)
+        return [self._exact(measure, value, currency) for value in found] or None
 
     def _holds(self, measure: Measure, properties: Mapping[str, Any]) -> bool:
         where = measure.where

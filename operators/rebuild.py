@@ -107,7 +107,7 @@ class _Silent(Reader):
 
     def read(self, raw: bytes, at: int, place: str, completed: bool = False) -> Reading:
         message, form, row, _, consent, addresses, news = super().read(raw, at, place, completed)
-        return message, form, row, (), consent, addresses, news
+        return message, form, row, [], consent, addresses, news
 
 
 class _Counted(Foresight):

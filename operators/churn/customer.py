@@ -45,13 +45,14 @@ class ChurnKeeper(Keeper):
         self._reasons = Reasons(definition.words, vector.GROUPS)
 
     def begins(self, deal: Deal) -> bool:
-        return deal.bought
+        return deal[0]
 
     def happened(self, churn: Churn, at: int, deal: Deal) -> bool:
         """A purchase, or what else asks for a score; whether it is answered at once, not when the throttle is
         over."""
-        if deal.bought:
-            self.bought(churn, at, deal.value)
+        is_bought, value = deal
+        if is_bought:
+            self.bought(churn, at, value)
         scored = churn.scored
         if scored is not None and at < scored.at + self._throttle:
             churn.asked = True

@@ -8,15 +8,10 @@ from zlib import crc32
 from operators.churn import vector
 from operators.churn.subject import CHURN, Subject
 
-
-class Deal(NamedTuple):
-    """An event that asks for a score; if `bought`, a purchase of `value` in minor units."""
-
-    bought: bool
-    value: int
-
-
-RESCORE, PURCHASE = Deal(False, 0), Deal(True, 0)
+# An event that asks for a score: whether it is a purchase, and of what value in minor units.
+Deal = tuple[bool, int]
+RESCORE: Deal = (False, 0)
+PURCHASE: Deal = (True, 0)
 
 
 class Definition(NamedTuple):

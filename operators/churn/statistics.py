@@ -26,10 +26,16 @@ def add(statistics: Statistics, at: int, value: int) -> None:
     statistics.total += value
     if statistics.first < 0 or at < statistics.first:
         statistics.first = at
-    if (at, value) > statistics.latest:
+    newest, last = statistics.latest
+    if at > newest or (at == newest and value > last):
         statistics.latest = (at, value)
-    insort(statistics.times, at)
-    del statistics.times[:-KEPT]
+    times = statistics.times
+    if times and at < times[-1]:
+        insort(times, at)
+    else:
+        times.append(at)
+    if len(times) > KEPT:
+        del times[:-KEPT]
 
 
 def merge(mine: Statistics, theirs: Statistics) -> None:

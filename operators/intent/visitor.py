@@ -57,17 +57,22 @@ class IntentKeeper(Keeper):
 
     def ordered(self, visitor: Visitor, at: int) -> None:
         visitor.orders += 1
-        insort(visitor.ordered, at)
+        ordered = visitor.ordered
+        if ordered and at < ordered[-1]:
+            insort(ordered, at)
+        else:
+            ordered.append(at)
         self._keep(visitor)
         self._answer(visitor, (at,))
 
     def _keep(self, visitor: Visitor) -> None:
         """Of the orders' times those that a snapshot which waits may ask for, here or where this is merged
         with, whose time may be a little behind; and the last one ends what a score of before it said."""
-        last = visitor.ordered[-1]
+        ordered = visitor.ordered
+        last = ordered[-1]
         since = last - 2 * self._horizon
-        if visitor.ordered[0] < since:
-            visitor.ordered = [at for at in visitor.ordered if at >= since]
+        if ordered[0] < since:
+            visitor.ordered = [at for at in ordered if at >= since]
         if visitor.as_of < last:
             visitor.as_of = -1
 
