@@ -9,14 +9,15 @@ drain that fewer events would not shorten, so the cap stays above a floor.
 from __future__ import annotations
 
 LEAST, MOST = 10_000, 10_000_000
+FIRST, A_SECOND = 200_000, 40_000  # the cap to begin with: more than a worker does in its epoch
 
 
 class Pace:
     """`epoch` in seconds. Times are monotonic seconds given by the caller."""
 
-    def __init__(self, epoch: float, cap: int = 200_000) -> None:
+    def __init__(self, epoch: float) -> None:
         self._epoch = epoch
-        self.cap = cap
+        self.cap = max(FIRST, round(A_SECOND * epoch))
         self.count = 0
         self._closed_at: float | None = None
 
