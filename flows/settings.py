@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from flows.plan import Plan
 from flows.routing import spread
 from flows.telemetry.settings import Settings
 from flows.telemetry.watching import Watching
+from flows.writeback import Clock
 from operators.playbook import Playbook
 from schemas import topics
 from state.directory import Directory
@@ -73,6 +75,7 @@ class Run:
         self.control = topics.output(self.space, topics.CONTROL)
         self.models = topics.learning(self.scope, "models")
         self.epoch = self.playbook.times.epoch * (1 if self.plan is None else REPLAYED)
+        self.clock = Clock(self.epoch / 1000, time.monotonic())
 
     @property
     def outputs(self) -> tuple[int, ...]:

@@ -78,7 +78,7 @@ class Step:
         self._token = token
         self._cut: int | None = None
         self._changed = False
-        self._writing = WriteBack(run.epoch / 1000, time.monotonic())
+        self._writing = WriteBack(run.clock, time.monotonic())
         self._came = 0  # events or operations
 
     def _follow(self, name: str, cut: int, run_number: int) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.writeback import FEW, MOST, WriteBack
+from flows.writeback import FEW, MOST, Clock, WriteBack
 
 EPOCH = 5.0
 FLOWS = st.tuples(st.integers(1, 3_000), st.integers(5, 1_000))  # events of a batch, batches of an epoch
@@ -12,7 +12,7 @@ FLOWS = st.tuples(st.integers(1, 3_000), st.integers(5, 1_000))  # events of a b
 def an_epoch(came: int, batches: int, share: float) -> tuple[list[int], list[int]]:
     """Unwritten before and written after every batch of an epoch, of whose events `share` change what was
     not changed before."""
-    writing = WriteBack(EPOCH, 0.0)
+    writing = WriteBack(Clock(EPOCH, 0.0), 0.0)
     unwritten, written, before = 0, [], []
     for number in range(1, batches + 1):
         writing.batch(came, EPOCH * number / batches)
@@ -44,9 +44,22 @@ def test_nothing_is_written_while_the_rest_of_the_epoch_suffices_for_all() -> No
 
 
 def test_after_an_epoch_that_lasts_longer_than_it_should_little_waits() -> None:
-    writing = WriteBack(EPOCH, 0.0)
+    writing = WriteBack(Clock(EPOCH, 0.0), 0.0)
     writing.batch(100, EPOCH + 1)
     assert writing.due(FEW + 90) == 90
     writing.snapshot(EPOCH + 1)
     writing.batch(100, EPOCH + 1.1)
     assert writing.due(FEW + 90) == 0
+
+
+def test_steps_that_take_their_snapshots_later_have_less_of_the_epoch_left() -> None:
+    clock = Clock(EPOCH, 0.0)
+    clock.snapshot(5.0)  # the first step's
+    clock.snapshot(5.4)  # the last one's
+    assert (clock.left(5.4), clock.left(10.0)) == (4.6, 0.0)
+
+
+def test_a_step_that_opens_in_the_middle_of_an_epoch_does_not_begin_another() -> None:
+    clock = Clock(EPOCH, 0.0)
+    WriteBack(clock, 2.0)
+    assert clock.left(2.0) == 3.0
