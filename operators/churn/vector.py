@@ -14,7 +14,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 from math import exp, log, log1p, sqrt
-from typing import Final, NamedTuple
+from typing import Final
 
 from operators.churn.btyd import comes_back, expected_purchases, expected_spend
 from operators.churn.parts import Fitted, Statistics
@@ -61,15 +61,6 @@ SURE: Final = 1e-4  # of probabilities: nothing is more certain than that
 
 
 Population = tuple[float, float, float, float, float]
-
-
-class Outlook(NamedTuple):
-    """What to expect within the horizon: purchases and their value in all; and when the next is due if
-    the customer is still there (ms)."""
-
-    purchases: float
-    value: float
-    next_at: int
 
 
 def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] = ()) -> tuple[float, ...]:
@@ -183,14 +174,15 @@ def _repeats(days: float, span: float, tenure: float) -> tuple[float, float, flo
     return (0.0, 0.0, age) if days < 2 else (days - 1, span, age)
 
 
-def outlook(facts: tuple[float, ...], fitted: Fitted, at: int, horizon: int) -> Outlook:
-    """What to expect of the customer at `at` (ms) within the horizon (ms)."""
+def outlook(facts: tuple[float, ...], fitted: Fitted, at: int, horizon: int) -> tuple[float, float, int]:
+    """What to expect of the customer at `at` (ms) within the horizon (ms): purchases, their value in all, and
+    when the next is due if they are still there (ms)."""
     recency, purchases, days, span, tenure, spent = facts[:6]
     x, t_x, age = _repeats(days, span, tenure)
     expected = expected_purchases(fitted.purchasing, x, t_x, age, horizon / DAY)
     worth = expected * expected_spend(fitted.spending, purchases, max(spent, 0.0) / purchases)
     wait = (fitted.purchasing.alpha + tenure) / (fitted.purchasing.r + x)  # one over their rate
-    return Outlook(expected, worth, at + int(max(1.0, wait - recency) * DAY))
+    return expected, worth, at + int(max(1.0, wait - recency) * DAY)
 
 
 def population(facts: tuple[float, ...]) -> Population:

@@ -113,8 +113,8 @@ def test_what_to_expect_is_what_the_population_models_say() -> None:
         MONTHLY.bought(churn, day * DAY, 2_000)
     facts = vector.facts(churn.bought, 80 * DAY, MONTH.horizon)
     fitted = scoring.rule().fitted
-    found = vector.outlook(facts, fitted, 80 * DAY, MONTH.horizon)
-    assert found.purchases == expected_purchases(fitted.purchasing, 2, 60, 81, 30)
-    assert found.value == found.purchases * expected_spend(fitted.spending, 3, 20.0)
+    purchases, value, _ = vector.outlook(facts, fitted, 80 * DAY, MONTH.horizon)
+    assert purchases == expected_purchases(fitted.purchasing, 2, 60, 81, 30)
+    assert value == purchases * expected_spend(fitted.spending, 3, 20.0)
     silence = vector.inputs(facts, fitted, MONTH.horizon)[-1]
     assert 0 < 1 / (1 + exp(silence)) < alive(fitted.purchasing, 2, 60, 81) < 1 < 1 + expm1(silence + 9)
