@@ -13,8 +13,8 @@ against 51 µs when every event goes to its panes at once.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Collection, Container, Iterable
+from typing import Any, Final, TypedDict
 
 import msgspec
 
@@ -82,6 +82,15 @@ Plan = dict[str, list[Panes]]  # slot -> what to keep of its values
 _encode = msgspec.msgpack.Encoder().encode
 decode_panes = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 decode_columns = msgspec.msgpack.Decoder(Columns).decode
+_typed: Any = TypedDict  # of names that are not known before
+
+
+def decoder(names: Collection[str], among: int, kind: Any) -> Callable[[bytes], dict[str, Any]]:
+    """Of a map of texts to `kind` with about `among` keys, gives those that are `names`, and may give others.
+    What is skipped takes a tenth of the time of what is decoded."""
+    if 2 * len(names) > among:
+        return msgspec.msgpack.Decoder(dict[str, kind]).decode
+    return msgspec.msgpack.Decoder(_typed("Some", dict.fromkeys(names, kind), total=False)).decode
 
 
 def pane_width(window: int) -> int:

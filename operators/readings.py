@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from operators.features import Columns, Feature, Layouts, Plan, by_slot, decode_columns, decode_panes
+from operators.features import Columns, Feature, Layouts, Plan, by_slot, decoder
 from operators.panes import COMPONENTS, LIFETIME, Component, Tier, Values, Waiting, by_pane, fold
 from operators.parts import Measured
 
@@ -62,7 +62,7 @@ class Reading:
 class Readings:
     """How the aggregates `features` are read, worked out once. `plan` is that of all features."""
 
-    __slots__ = ("_layouts", "_open", "_slots")
+    __slots__ = ("_decode", "_layouts", "_open", "_slots")
 
     def __init__(self, plan: Plan, features: Iterable[Feature]) -> None:
         found: dict[str, dict[str, Reading]] = {}
@@ -76,20 +76,24 @@ class Readings:
                 reading.features.append(feature)
             else:
                 self._open.append(feature)
-        self._slots = [(slot, [*columns.values()]) for slot, columns in found.items()]
+        self._decode = decoder(found, len(plan), bytes)
+        self._slots = [
+            (slot, decoder(columns, sum(len(it.columns) for it in plan[slot]), Tier), [*columns.values()])
+            for slot, columns in found.items()
+        ]
         self._layouts = Layouts(found)
 
     def take(self, measured: Measured, now: int, found: dict[str, Any]) -> None:
         """Adds to `found` the features of which there is something at `now` (ms)."""
         packed: bytes = measured.panes
-        panes: dict[str, bytes] = decode_panes(packed) if packed else {}
+        panes: dict[str, bytes] = self._decode(packed) if packed else {}
         waiting = by_slot(measured, self._layouts)
         keys: dict[str, Tier] = {}
-        for slot, readings in self._slots:
+        for slot, decode, readings in self._slots:
             raw, more = panes.get(slot), waiting.get(slot)
             if raw is None and more is None:
                 continue
-            columns: Columns = {} if raw is None else decode_columns(raw)
+            columns: Columns = {} if raw is None else decode(raw)
             for reading in readings:
                 tier = columns.get(reading.name, {})
                 reading.take(tier, more, now, found)

@@ -159,6 +159,22 @@ def test_features_with_panes_of_one_width_share_them() -> None:
     assert (hours.width, [column.name for column in hours.columns]) == (HOUR, ["count/1h", "sum/1h"])
 
 
+def test_few_features_of_many_say_what_they_say_with_all_others() -> None:
+    names: list[Aggregate] = ["count", "sum", "mean", "min", "max", "first", "last", "distinct", "top"]
+    every = [Feature(f"{slot} {it}", slot, it, 0) for slot in ("a", "b", "c") for it in names]
+    found = Measured(forms=[], rows=[])
+    for at, value in VALUES:
+        features.add(found, plan(every), "c,b,a", [at, value, value + 1, value + 2])
+    settle(found, plan(every))
+    all_said: dict[str, Any] = {}
+    Readings(plan(every), every).take(found, DAY, all_said)
+    assert len(all_said) == len(every)
+    for feature in every:
+        alone: dict[str, Any] = {}
+        Readings(plan(every), [feature]).take(found, DAY, alone)
+        assert alone == {feature.name: all_said[feature.name]}
+
+
 def test_old_panes_are_dropped() -> None:
     feature = Feature("f", "m", "count", DAY)
     panes = settled(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
