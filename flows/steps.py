@@ -223,7 +223,7 @@ class Customer(Step, StatefulBatchLogic[Pack, tuple[int, list[Effect]], tuple[in
                 self._changed = True
             came += len(pack.operations)
         self._came += came
-        self._view.counted = self._customers.tally.copied()
+        self._view.counted = self._customers.counts
         self._settle(came)
         self._run.timings.add("customer", began)
         return out, False

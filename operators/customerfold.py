@@ -8,13 +8,13 @@ taken no time at all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from zlib import crc32
 
 import msgspec
 
 from operators import effects, features, profiles, records
-from operators.counts import Tally
+from operators.counts import Row, Tally
 from operators.dedupe import OTHER, SAME, note
 from operators.effects import Effect
 from operators.events import BadEvent, Reader
@@ -26,6 +26,8 @@ from operators.records import Record
 from operators.scores import Foresight
 from operators.timers import Timers
 from schemas.inbound import ConsentUpdated
+
+_checksum: Final = crc32  # what is final is not looked up by its name
 
 
 class Records(Protocol):
@@ -99,7 +101,7 @@ class CustomerFold:
         if waits(record):
             queue: Queue = record.part("queue")
             if op[0] == EVENT:
-                self.tally.row(op[3])["held"] += 1
+                self.tally.row(op[3]).held += 1
                 if self.playbook.reference:  # as it is known now, however long the wait
                     op = (*op, self.reader.complete(op[7], op[2]))
             queue.held.append((op, before, watermark))
@@ -192,7 +194,7 @@ class CustomerFold:
             self.hide(low)
             self._fire_before(record, low, low, low)
             if op[0] == EVENT:
-                self.tally.row(op[3])["held"] -= 1
+                self.tally.row(op[3]).held -= 1
             self.drained, self._drained_cut = op, cuts[done - 1] if done <= len(cuts) else 0
             self._apply(record, op, low, high)
             self.drained = None
@@ -208,7 +210,7 @@ class CustomerFold:
 
     # --- an event ------------------------------------------------------------------------------------
 
-    def event(self, record: Record, op: Operation, before: int, watermark: int, row: dict[str, int]) -> None:
+    def event(self, record: Record, op: Operation, before: int, watermark: int, row: Row) -> None:
         completed = len(op) > 8  # it was held, see `operate`
         _, _, at, place, offset, arrived, _, raw = op[:8] if completed else op
         try:
@@ -232,12 +234,17 @@ class CustomerFold:
             alarm = alarm_of(core)
         topic = self._topics.get(place)
         if topic is None:
-            topic = self._topics[place] = crc32(place.rpartition("/")[0].encode())
+            topic = self._topics[place] = _checksum(place.rpartition("/")[0].encode())
         known = note(
-            record.part("seen"), crc32(message.encode(), topic), crc32(raw) or 1, at, before, self._window
+            record.part("seen"),
+            _checksum(message.encode(), topic),
+            _checksum(raw) or 1,
+            at,
+            before,
+            self._window,
         )
         if known == SAME:
-            row["duplicate"] += 1
+            row.duplicate += 1
             return
         self._records.touch(record)
         if core.first_seen < 0 or at < core.first_seen:
@@ -252,7 +259,8 @@ class CustomerFold:
             features.add(record.part("m"), self._plan, form, values)
         if addresses:
             _addresses(core, addresses)
-        if self._profile_every and profiles.ALARM not in core.alarms and (values or consent):
+        alarms = core.alarms
+        if self._profile_every and (values or consent) and profiles.ALARM not in alarms:
             profiles.plan(core, max(at, before), self._profile_every)
         intents = self.intents
         intents.arrived = arrived
@@ -262,11 +270,11 @@ class CustomerFold:
             intents.cancel(record, at, message, before)
         if news and self._foresight is not None:
             self._foresight.event(intents, record, core, news, at, message, before)
-        if core.alarms or alarm >= 0:
+        if alarms or alarm >= 0:
             self._rearm(record, core, alarm)
-        row["accepted"] += 1
+        row.accepted += 1
         if known == OTHER:
-            row["conflicting"] += 1
+            row.conflicting += 1
             self.effects.append(effects.conflict(record.id, place, offset, at, arrived, message))
 
     def _without_later(self, form: str, values: list[Any]) -> tuple[str, list[Any] | None]:
@@ -340,7 +348,7 @@ class CustomerFold:
     def reject(
         self, place: str, offset: int, at: int, arrived: int, stage: str, reason: str, detail: str, raw: bytes
     ) -> None:
-        self.tally.row(place)["dead_lettered"] += 1
+        self.tally.row(place).dead_lettered += 1
         self.effects.append(effects.dead_letter(place, offset, at, arrived, stage, reason, detail, raw))
 
 

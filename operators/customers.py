@@ -100,7 +100,6 @@ class Customers:
         self._reads = reads
         self._profiled = topics.PROFILES in written
         self.tally = Tally(counts if counts is not None else {})
-        self.counts = self.tally.counts
         # Generation of features -> those after this watermark know it.
         self.shown = shown if shown is not None else {}
         self._journal = Journal(FILL, REFERENCE)
@@ -117,6 +116,10 @@ class Customers:
         )  # fmt: skip
 
     @property
+    def counts(self) -> Counts:
+        return self.tally.counts
+
+    @property
     def repeated_moves(self) -> int:
         return self._fold.repeated_moves
 
@@ -129,7 +132,7 @@ class Customers:
             code = op[0]
             if code == EVENT:
                 row = tally.row(op[3])
-                row["received"] += 1
+                row.received += 1
                 mine = records_.get(op[1]) or Record(op[1])
                 mark = len(out)
                 try:
@@ -143,7 +146,7 @@ class Customers:
                     self._undo(pack, op, error, mark, None)
             elif code <= FILL:
                 mine = records_.get(op[1]) or Record(op[1])
-                mark, counts = len(out), tally.copied()
+                mark, counts = len(out), tally.counts
                 try:
                     fold.operate(mine, op, before, watermark)
                 except self._fatal:
@@ -155,14 +158,14 @@ class Customers:
                 learn(self._reference, op)
                 if op[3] == self._shard:  # every shard is told, one counts
                     row = tally.row(op[1])
-                    row["received"] += 1
-                    row["accepted"] += 1
+                    row.received += 1
+                    row.accepted += 1
             elif code == FILLED:
                 self.shown.setdefault(op[1], watermark)
             elif code == MODEL:
                 self._take(op)
             elif code == BAD:
-                tally.row(op[1])["received"] += 1
+                tally.row(op[1]).received += 1
                 _, place, offset, arrived, stage, reason, detail, raw = op
                 fold.reject(place, offset, -1, arrived, stage, reason, detail, raw)
             elif code == PASS:

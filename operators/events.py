@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 from zlib import crc32
 
 import msgspec
@@ -36,7 +36,9 @@ class BadEvent(ValueError):
 # them end), and what the rule looks at: the line of a basket, a thing, a number.
 Sign = tuple[Rule, bool, tuple[str, ...], Any]
 
-MOST_NAMES = 1_000  # of events that are remembered: they are the sender's
+_fields: Final = astuple  # what is final is not looked up by its name
+
+MOST_NAMES: Final = 1_000  # of events that are remembered: they are the sender's
 
 # Events that say that an address does not work, and what kind of address it is.
 FAILURES = {
@@ -75,6 +77,7 @@ class _Plan:
         failure: bool,
     ) -> None:
         self.contract = contract
+        self.consents = contract is ConsentUpdated
         self.check = None if contract in (None, CartChanged, ConsentUpdated) else check_of(contract)
         self.form = form
         self.reactions = reactions
@@ -118,7 +121,7 @@ class Reader:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:  # in what the header left unread
             raise BadEvent("not-json", str(error)) from None
         # At once: each attribute of a Struct takes half as long as all of them.
-        kind, message, named, traits, context, properties = astuple(event)
+        kind, message, named, traits, context, properties = _fields(event)
         name = _name(kind, named)
         plan = self._plans.get(name) or self._plan(name)
         contract, check, form, news = plan.contract, plan.check, plan.form, plan.news
@@ -133,7 +136,7 @@ class Reader:
                 raise BadEvent("wrong-property", f"{name}: {error} of properties") from None
         device = theirs = session = None
         if context is not None:
-            device, theirs, session, _ = astuple(context)
+            device, theirs, session, _ = _fields(context)
         row = None
         if form is not None:
             source = self._sources.get(place) or self._source(place)
@@ -145,7 +148,7 @@ class Reader:
         signs = self._signs(reactions, name, properties, currency, checked, at) if reactions else []
         if plan.bought:
             news = (("churn", self._deal(name, properties, currency)), *news)
-        consent = checked if contract is ConsentUpdated else None
+        consent = checked if plan.consents else None
         addresses: Sequence[tuple[str, int]] = ()
         if traits is not None or theirs is not None or device is not None or plan.failure:
             addresses = self._addresses([traits, theirs], device, name, at)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 # The first item of an operation, a tuple. Those up to FILL are about the customer that is its second item.
-EVENT, RETIRE, EXPECT, MOVED, FILL, BAD, PASS, TALLY, REFERENCE, MODEL, FILLED = range(11)
+EVENT: Final = 0
+RETIRE: Final = 1
+EXPECT: Final = 2
+MOVED: Final = 3
+FILL: Final = 4
+BAD: Final = 5
+PASS: Final = 6
+TALLY: Final = 7
+REFERENCE: Final = 8
+MODEL: Final = 9
+FILLED: Final = 10
 Operation = tuple[Any, ...]
 
 LEDGER_EVERY = 256  # cuts

@@ -13,6 +13,7 @@ from operators.parts import Line, Mark, Pattern, Patterns
 
 MOST_LINES: Final = 200
 MOST_KEYS: Final = 512  # of one rule and customer; a crawler looks at everything, a person does not
+_new: Final = Pattern  # what is final is not looked up by its name
 _LOOK_FROM: Final = 16  # keys; from here on each time that there are twice as many
 
 
@@ -55,7 +56,7 @@ def seen_before(patterns: Patterns, key: str, at: int, what: Any, room: Room) ->
 
 
 def _pattern(keys: dict[str, Pattern], once: dict[str, Mark], key: str) -> Pattern | None:
-    pattern = keys.get(key)
+    pattern = keys.get(key) if keys else None
     if pattern is None and once and key in once:
         pattern = keys[key] = _marked(once.pop(key))
     return pattern
@@ -77,7 +78,7 @@ def stop(patterns: Patterns, key: str, at: int, room: Room) -> None:
     pattern = _pattern(keys, once, key)
     if pattern is None:
         _make_room(patterns, keys, once, at, room)
-        keys[key] = Pattern(-1, "", at)
+        keys[key] = _new(-1, "", at)
     elif at > pattern.until:
         pattern.until = at
         if pattern.lines or pattern.marks:

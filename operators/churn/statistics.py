@@ -24,7 +24,8 @@ def add(statistics: Statistics, at: int, value: int) -> None:
     """Count a purchase of `value`; late ones belong where their time says."""
     statistics.count += 1
     statistics.total += value
-    if statistics.first < 0 or at < statistics.first:
+    first = statistics.first
+    if first < 0 or at < first:
         statistics.first = at
     newest, last = statistics.latest
     if at > newest or (at == newest and value > last):
