@@ -1,7 +1,8 @@
 """Whether properties are as their contract has them, asked before msgspec is.
 
-Nearly every property is a short text or a number that is right. To see that takes a fifth of what converting
-to the contract takes, which is left for all else: it alone says what is wrong.
+Nearly every property is a short text or a number that is right, or a list of products that are. To see that
+takes a fifth of what converting to the contract takes, which is left for all else: it alone says what is
+wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ EXACT: Final = 9_007_199_254_740_992  # numbers up to it are exact as an int and
 
 class _Field:
     """What is surely right for one property: a text of `shortest` to `longest` letters, or if there are
-    `words` one of those; a number from `least` to `most`, a whole one unless `fraction`; None if `empty`."""
+    `words` one of those; a number from `least` to `most`, a whole one unless `fraction`; a list of what
+    passes `items`; None if `empty`."""
 
     def __init__(self, field: inspect.Field) -> None:
         self.required = field.required
@@ -26,6 +28,7 @@ class _Field:
         self.least, self.most = 1.0, 0.0
         self.fraction = False
         self.empty = False
+        self.items: Check | None = None
         for kind in field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,):
             if isinstance(kind, inspect.StrType) and kind.pattern is None:
                 self.shortest = kind.min_length or 0
@@ -37,6 +40,9 @@ class _Field:
                     self.least = float(-EXACT if kind.ge is None else kind.ge)
                     self.most = float(EXACT if kind.le is None else kind.le)
                     self.fraction = isinstance(kind, inspect.FloatType)
+            elif isinstance(kind, inspect.ListType) and isinstance(kind.item_type, inspect.StructType):
+                if kind.min_length is None and kind.max_length is None:
+                    self.items = check_of(kind.item_type.cls)
             elif isinstance(kind, inspect.NoneType):
                 self.empty = True
 
@@ -83,6 +89,12 @@ class Check:
             elif type(value) is int:
                 if not -EXACT <= value <= EXACT or not field.least <= value <= field.most:
                     return False
+            elif type(value) is list:
+                if field.items is None or not field.items.all_pass(value):
+                    return False
             elif value is not None or not field.empty:
                 return False
         return missing == 0
+
+    def all_pass(self, items: list[Any]) -> bool:
+        return all(type(item) is dict and self.passes(item) for item in items)

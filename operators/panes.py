@@ -127,14 +127,24 @@ class First(Min):
     """The time and the value; of several at once the least value."""
 
     def fold(self, old: Any, times: list[int], values: list[Any]) -> Any:
-        return super().fold(old, times, _timed(times, values))
+        at, value = times[0], values[0]
+        for place, other in enumerate(times):
+            if other < at or (other == at and values[place] < value):
+                at, value = other, values[place]
+        found = [at, value]
+        return found if old is None else min(old, found)
 
 
 class Last(Max):
     """The time and the value; of several at once the greatest value."""
 
     def fold(self, old: Any, times: list[int], values: list[Any]) -> Any:
-        return super().fold(old, times, _timed(times, values))
+        at, value = times[0], values[0]
+        for place, other in enumerate(times):
+            if other > at or (other == at and values[place] > value):
+                at, value = other, values[place]
+        found = [at, value]
+        return found if old is None else max(old, found)
 
 
 class Earliest(Min):
@@ -271,7 +281,7 @@ def most(some: list[Any]) -> Any:
     return found
 
 
-def total(numbers: list[Any]) -> int:
+def total(numbers: list[int]) -> int:
     found = 0
     for number in numbers:
         found += number
@@ -293,10 +303,6 @@ def _plus(one: int, other: int) -> int:
 
 def _far_from_it(sums: list[Any]) -> bool:
     return all(-_FAR_FROM_IT < found < _FAR_FROM_IT for found in sums)
-
-
-def _timed(times: list[int], values: list[Any]) -> list[Any]:
-    return [[at, values[place]] for place, at in enumerate(times)]
 
 
 def _room(panes: list[Any], values: list[Any], bound: int) -> bool:

@@ -41,5 +41,19 @@ def test_what_passes_is_right_by_the_contract(contract: type[msgspec.Struct]) ->
         assert not check.passes({it: value for it, value in required.items() if it != name})
 
 
+@pytest.mark.parametrize("event", ["Order Completed", "Product List Viewed"])
+def test_lines_that_pass_are_right_by_the_contract(event: str) -> None:
+    contract = PROPERTIES[event]
+    check = Check(contract)
+    for name in (*VIEW, "colour"):
+        for value in VALUES:
+            for lines in ([{**VIEW, name: value}], [VIEW, {**VIEW, name: value}], [{name: value}], [value]):
+                order = {"order_id": "o-1", "products": lines}
+                assert right(order, contract) or not check.passes(order), (name, value)
+
+
 def test_an_event_as_most_are_passes() -> None:
     assert Check(PROPERTIES["Product Viewed"]).passes({**VIEW, "brand": None, "colour": ["red"]})
+    order = {"order_id": "o-1", "total": 71.58, "products": [VIEW, VIEW]}
+    assert Check(PROPERTIES["Order Completed"]).passes(order)
+    assert not Check(PROPERTIES["Order Completed"]).passes({**order, "products": [VIEW, {"price": 1}]})
