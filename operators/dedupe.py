@@ -57,8 +57,8 @@ def merge(mine: Seen, theirs: Seen) -> None:
 
 def forget(seen: Seen, now: int, window: int) -> None:
     """Drop what no message can repeat that comes when the watermark is `now` (ms) or later."""
-    oldest = (now - window) // 1000
-    for stale in [key for key, when in seen.items() if when >> 32 < oldest]:
+    oldest = (now - window) // 1000 << 32
+    for stale in [key for key, when in seen.items() if when < oldest]:
         del seen[stale]
 
 

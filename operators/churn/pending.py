@@ -12,7 +12,8 @@ is that of the one person: a purchase by either half counts for the waiting snap
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from struct import pack, unpack
+from functools import cache
+from struct import Struct
 from typing import Protocol
 
 from operators.churn.parts import Snapshot
@@ -42,11 +43,17 @@ def leave(
 
 
 def snapshot(at: int, owner: str, facts: tuple[float, ...], score: float, version: int) -> Snapshot:
-    return Snapshot(at, owner, pack(f"<{len(facts)}f", *facts), score, version)
+    return Snapshot(at, owner, _floats(len(facts)).pack(*facts), score, version)
 
 
 def unpacked(facts: bytes) -> tuple[float, ...]:
-    return unpack(f"<{len(facts) // 4}f", facts)
+    return _floats(len(facts) // 4).unpack(facts)
+
+
+@cache
+def _floats(count: int) -> Struct:
+    """Of as many facts as a definition has."""
+    return Struct(f"<{count}f")
 
 
 def mark(waiting: Iterable[Snapshot], times: Iterable[int], horizon: int) -> None:
