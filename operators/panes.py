@@ -88,7 +88,7 @@ class Sum(Component):
         return _plus(one, other)
 
     def fits_beside(self, tier: Tier, values: list[Any]) -> bool:
-        return len(values) <= _FEW and _far_from_it([*tier.values()])
+        return len(values) <= _FEW and (not tier or _far_from_it([*tier.values()]))
 
 
 class Mean(Component):
@@ -169,7 +169,7 @@ class Distinct(Component):
 
     def fits_beside(self, tier: Tier, values: list[Any]) -> bool:
         # What is read beside a sketch goes into a copy of it.
-        return _room([pane for pane in tier.values() if not isinstance(pane, bytes)], values, EXACT)
+        return _room([len(pane) for pane in tier.values() if not isinstance(pane, bytes)], values, EXACT)
 
 
 class Top(Component):
@@ -189,7 +189,7 @@ class Top(Component):
         return _frequent(added([one, other]))
 
     def fits_beside(self, tier: Tier, values: list[Any]) -> bool:
-        return _room([*tier.values()], values, MOST_COUNTED)
+        return _room([len(pane) for pane in tier.values()], values, MOST_COUNTED)
 
 
 class Keys(Component):
@@ -302,13 +302,13 @@ def _plus(one: int, other: int) -> int:
 
 
 def _far_from_it(sums: list[Any]) -> bool:
-    return all(-_FAR_FROM_IT < found < _FAR_FROM_IT for found in sums)
+    return not sums or (least(sums) > -_FAR_FROM_IT and most(sums) < _FAR_FROM_IT)
 
 
-def _room(panes: list[Any], values: list[Any], bound: int) -> bool:
-    """Whether none of `panes`, and no new one, would hold more than `bound` with `values` in it."""
+def _room(sizes: list[int], values: list[Any], bound: int) -> bool:
+    """Whether no pane, of these sizes or new, would hold more than `bound` with `values` in it."""
     room = bound - len(values)
-    return room >= 0 and all(len(pane) <= room for pane in panes)
+    return room >= 0 and (not sizes or max(sizes) <= room)
 
 
 def _frequent(counts: dict[Any, int]) -> dict[Any, int]:

@@ -175,6 +175,17 @@ def test_few_features_of_many_say_what_they_say_with_all_others() -> None:
         assert alone == {feature.name: all_said[feature.name]}
 
 
+def test_windows_that_are_read_together_say_what_each_says_alone() -> None:
+    names: list[Aggregate] = ["count", "sum", "mean", "min", "max", "first", "last", "distinct", "top"]
+    every = [Feature(f"{it} {days}", "m", it, days * DAY) for it in names for days in (0, 1, 2, 30)]
+    values = [*VALUES, (2 * DAY, 30)]
+    found = Measured(forms=[], rows=[])
+    for at, value in values:
+        features.add(found, plan(every), "m", [at, value])
+    alone = [counted(it.aggregate, it.window, values, 3 * DAY) for it in every]
+    assert said(found, every, 3 * DAY) == alone
+
+
 def test_old_panes_are_dropped() -> None:
     feature = Feature("f", "m", "count", DAY)
     panes = settled(measured(feature, [(day * DAY, True) for day in range(400)]), plan([feature]))
