@@ -10,7 +10,7 @@ by then.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -21,8 +21,9 @@ from operators.foretold import EMPTY, KINDS, Foretold
 from operators.migrations import VERSION, bring_up
 from operators.parts import Core, Measured, Patterns, Queue, Sent
 
-_encode = msgspec.msgpack.Encoder().encode
-_decoders: dict[str, Callable[[bytes], Any]] = {
+# Final, as compiled code would look them up by their names each time.
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decoders: Final[dict[str, Callable[[bytes], Any]]] = {
     "core": msgspec.msgpack.Decoder(Core).decode,
     "seen": msgspec.msgpack.Decoder(Seen).decode,
     "m": msgspec.msgpack.Decoder(Measured).decode,
@@ -31,7 +32,7 @@ _decoders: dict[str, Callable[[bytes], Any]] = {
     **{subject: msgspec.msgpack.Decoder(kind).decode for subject, kind in KINDS.items()},
     "queue": msgspec.msgpack.Decoder(Queue).decode,
 }
-_EMPTY: dict[str, Callable[[], Any]] = {
+_EMPTY: Final[dict[str, Callable[[], Any]]] = {
     "core": lambda: Core(consents={}, cooldowns={}, alarms={}, addresses={}),
     "seen": dict,
     "m": lambda: Measured(forms=[], rows=[]),
