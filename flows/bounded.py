@@ -23,6 +23,7 @@ from schemas import topics
 from state.points import Points
 
 BURST = 0.2  # seconds of the rate that may come at once
+WIDE = 2  # a cut gets little more than half of the partitions' shares, as these reach up to different times
 
 
 class Bounded(Sequencer):
@@ -47,7 +48,9 @@ class Bounded(Sequencer):
         super().__init__(run, resume, durable)
         self._round = run.plan.round
         self._view.until = self._end_of
-        most = min(self._cut_events, int(run.rate * BURST)) if run.rate else self._cut_events
+        most = WIDE * self._cut_events
+        if run.rate:
+            most = min(most, int(run.rate * BURST))
         self._share = max(1, min(most // self._front.inputs, self._limit // 4))
         front = self._front
         front.finish_at([part.end for part in self._parts.values()])
