@@ -37,11 +37,14 @@ class WriteBack:
 
     def __init__(self, clock: Clock, now: float) -> None:
         self._clock = clock
-        self.snapshot(now)
+        self._begin(now)
 
     def snapshot(self, now: float) -> None:
         """All was written."""
         self._clock.snapshot(now)
+        self._begin(now)
+
+    def _begin(self, now: float) -> None:
         self._since = now
         self._batches = self._spare = self._quota = 0
         self._may = float(MOST)

@@ -61,5 +61,5 @@ def test_steps_that_take_their_snapshots_later_have_less_of_the_epoch_left() -> 
 
 def test_a_step_that_opens_in_the_middle_of_an_epoch_does_not_begin_another() -> None:
     clock = Clock(EPOCH, 0.0)
-    WriteBack(clock, 2.0)
-    assert clock.left(2.0) == 3.0
+    WriteBack(clock, 4.0)
+    assert clock.left(4.0) == 1.0
