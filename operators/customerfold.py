@@ -271,7 +271,7 @@ class CustomerFold:
         if news and self._foresight is not None:
             self._foresight.event(intents, record, core, news, at, message, before)
         if alarms or alarm >= 0:
-            self._rearm(record, core, alarm)
+            self._rearm(record, alarm, alarm_of(core))
         row.accepted += 1
         if known == OTHER:
             row.conflicting += 1
@@ -323,8 +323,7 @@ class CustomerFold:
         if 0 <= first <= limit:
             self._decide_due(record, core, limit, watermark)
             first = alarm_of(core)
-        if first != alarm or not was_set:
-            self._timers.set(record.id, alarm, first)
+        self._rearm(record, alarm, first, was_set)
         self._records.touch(record)
 
     def _decide_due(self, record: Record, core: Core, limit: int, watermark: int) -> None:
@@ -340,8 +339,7 @@ class CustomerFold:
             except Exception as error:
                 self.effects.append(effects.dead_part(record.id, "profile", due_profile, arrived, error, b""))
 
-    def _rearm(self, record: Record, core: Core, old: int, was_set: bool = True) -> None:
-        new = alarm_of(core)
+    def _rearm(self, record: Record, old: int, new: int, was_set: bool = True) -> None:
         if new != old or not was_set:
             self._timers.set(record.id, old, new)
 

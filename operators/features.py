@@ -13,8 +13,8 @@ against 51 µs when every event goes to its panes at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Container, Iterable
-from typing import Any, Final, TypedDict
+from collections.abc import Container, Iterable
+from typing import Any, Final
 
 import msgspec
 
@@ -80,17 +80,8 @@ class Panes:
 Plan = dict[str, list[Panes]]  # slot -> what to keep of its values
 
 _encode = msgspec.msgpack.Encoder().encode
-decode_panes = msgspec.msgpack.Decoder(dict[str, bytes]).decode
+_decode_panes = msgspec.msgpack.Decoder(dict[str, bytes]).decode
 decode_columns = msgspec.msgpack.Decoder(Columns).decode
-_typed: Any = TypedDict  # of names that are not known before
-
-
-def decoder(names: Collection[str], among: int, kind: Any) -> Callable[[bytes], dict[str, Any]]:
-    """Of a map of texts to `kind` with about `among` keys, gives those that are `names`, and may give others.
-    What is skipped takes a tenth of the time of what is decoded."""
-    if 2 * len(names) > among:
-        return msgspec.msgpack.Decoder(dict[str, kind]).decode
-    return msgspec.msgpack.Decoder(_typed("Some", dict.fromkeys(names, kind), total=False)).decode
 
 
 def pane_width(window: int) -> int:
@@ -162,7 +153,7 @@ def add(measured: Measured, plan: Plan, form: str, row: list[Any]) -> None:
 
 def settle(measured: Measured, plan: Plan) -> dict[str, bytes]:
     """Put what waits into panes. Slot -> encoded Columns."""
-    panes: dict[str, bytes] = decode_panes(measured.panes) if measured.panes else {}
+    panes: dict[str, bytes] = _decode_panes(measured.panes) if measured.panes else {}
     if not measured.rows:
         return panes
     for slot, waiting in by_slot(measured, Layouts(plan)).items():

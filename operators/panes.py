@@ -88,7 +88,7 @@ class Sum(Component):
         return _plus(one, other)
 
     def fits_beside(self, tier: Tier, values: list[Any]) -> bool:
-        return len(values) <= _FEW and (not tier or _far_from_it([*tier.values()]))
+        return len(values) <= _FEW and _far_from_it([*tier.values()])
 
 
 class Mean(Component):

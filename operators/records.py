@@ -61,24 +61,25 @@ class Record:
         """The decoded part, to be read or changed before the next `encode`."""
         found = self._live.get(name)
         if found is None:
-            found = self._warm.get(name)
-            if found is None:
-                raw = self._packed.get(name)
-                kind = name if name in _EMPTY else "p"
-                found = _EMPTY[kind]() if raw is None else _decoders[kind](raw)
-            self._live[name] = found
+            found = self._live[name] = self._decoded(name)
         return found
 
     def look(self, name: str) -> Any:
         """The decoded part, to be read only: it is not encoded again."""
         found = self._live.get(name)
         if found is None:
-            found = self._warm.get(name)
-            if found is None:
-                raw = self._packed.get(name)
-                if raw is None:
-                    return self.part(name)
-                found = self._warm[name] = _decoders[name if name in _EMPTY else "p"](raw)
+            found = self._decoded(name) if name in self._packed else self.part(name)
+        return found
+
+    def _decoded(self, name: str) -> Any:
+        """As in `_packed`, or a new one."""
+        found = self._warm.get(name)
+        if found is None:
+            raw = self._packed.get(name)
+            kind = name if name in _EMPTY else "p"
+            if raw is None:
+                return _EMPTY[kind]()
+            found = self._warm[name] = _decoders[kind](raw)
         return found
 
     def has(self, name: str) -> bool:

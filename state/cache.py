@@ -90,13 +90,12 @@ class Cache(Generic[V]):
         if changes:
             prefix = self._prefix
             self._store.write(
-                (prefix + key.encode(), None if value is None else self._encoded(value))
+                (prefix + key.encode(), None if value is None else self._weighed(self._encode(value)))
                 for key, value in changes.items()
             )
         return list(changes)
 
-    def _encoded(self, value: V) -> bytes:
-        raw = self._encode(value)
+    def _weighed(self, raw: bytes) -> bytes:
         self._mean += (len(raw) - self._mean) * RECENT
         return raw
 
@@ -112,7 +111,6 @@ class Cache(Generic[V]):
             raw = self._store.get(self._prefix + key.encode())
             if raw is None:
                 return None
-            self._mean += (len(raw) - self._mean) * RECENT
-            found = self._decode(key, raw)
+            found = self._decode(key, self._weighed(raw))
         self._young[key] = found
         return found

@@ -74,7 +74,7 @@ def facts(statistics: Statistics, at: int, horizon: int, more: Sequence[float] =
     days, gaps, squares = 1, 0, 0
     weeks = month = season = 0.0
     in_season = in_month = in_weeks = 0.0
-    before = -1
+    before = times[0] - 1
     for time in times:
         if time != before:  # lines of one invoice are of one moment
             before = time
